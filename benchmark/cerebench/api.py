@@ -1,0 +1,33 @@
+"""Everything a plugin author imports. Importing it brings no torch."""
+
+from __future__ import annotations
+
+from cerebench.contract.data import ANOMALY, IGNORE, NORMAL, Case, ReadPolicy, Volume, Volumes
+from cerebench.contract.info import API_VERSION, MethodInfo, Stage
+from cerebench.contract.method import FitRun, Method, MethodSettings, PredictContext, Prediction
+from cerebench.errors import BenchError, DataError, MethodError, PluginError, UsageError
+from cerebench.plugins.hookspecs import hookimpl
+
+__all__ = [
+    "ANOMALY",
+    "API_VERSION",
+    "IGNORE",
+    "NORMAL",
+    "BenchError",
+    "Case",
+    "DataError",
+    "FitRun",
+    "Method",
+    "MethodError",
+    "MethodInfo",
+    "MethodSettings",
+    "PluginError",
+    "PredictContext",
+    "Prediction",
+    "ReadPolicy",
+    "Stage",
+    "UsageError",
+    "Volume",
+    "Volumes",
+    "hookimpl",
+]

@@ -1,0 +1,1 @@
+"""The ``bench`` command: one small module a command, imported when that command is called."""

@@ -1,0 +1,96 @@
+"""``bench leaderboard``."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from cerebench.errors import UsageError
+
+FORMATS = ("table", "markdown", "csv", "latex", "json")
+
+
+def leaderboard(
+    results: Annotated[Path, typer.Option(help="Results folder.")] = Path("results"),
+    protocol: Annotated[str | None, typer.Option("--protocol", "-p", help="Only this protocol.")] = None,
+    preset: Annotated[str | None, typer.Option(help="Only this preset.")] = None,
+    output: Annotated[str, typer.Option("--format", "-f", help="table, markdown, csv, latex or json.")] = "table",
+    metric: Annotated[str | None, typer.Option(help="Metric to show instead of the protocol's headline ones.")] = None,
+    level: Annotated[str | None, typer.Option(help="voxel, slice, subject or lesion.")] = None,
+    post: Annotated[str, typer.Option(help="Map that is scored: raw or median.")] = "raw",
+) -> None:
+    """Print the leaderboard of what has been run: methods by columns, best in bold, intervals, mean rank."""
+    if output == "json":
+        from cerebench.boards import SCHEMA_VERSION, leaderboard_rows
+        from cerebench.cli.output import print_json
+
+        rows = _kept(leaderboard_rows(results, protocol), preset)
+        print_json({"schema_version": SCHEMA_VERSION, "rows": rows})
+    elif output == "csv":
+        from cerebench.boards import leaderboard as board
+
+        table = board(results, protocol)
+        table = table if preset is None else table[table["preset"] == preset]
+        sys.stdout.write(table.to_csv(index=False))
+    else:
+        print(table_text(results, output, protocol, preset, metric, level, post))
+
+
+def table_text(
+    results: Path,
+    style: str,
+    protocol: str | None = None,
+    preset: str | None = None,
+    metric: str | None = None,
+    level: str | None = None,
+    post: str = "raw",
+) -> str:
+    """The leaderboard as text.
+
+    Raises:
+        UsageError: unknown format, metric, level or post-processing, or no results.
+    """
+    from cerebench.boards import leaderboard_rows, tables_about
+    from cerebench.scoring.metrics import ALL_LEVELS, METRICS
+    from cerebench.tables import render
+
+    _known("--format", style, FORMATS)
+    _known("--metric", metric, METRICS)
+    _known("--level", level, ALL_LEVELS)
+    _known("--post", post, ("raw", "median"))
+    rows = _kept(leaderboard_rows(results, protocol), preset)
+    banners, headlines = tables_about(results)
+    better = {name: item.higher_is_better for name, item in METRICS.items()}
+    return render(
+        rows,
+        banners,
+        headlines,
+        better,
+        style=style,  # type: ignore[arg-type]
+        metric=metric,
+        level=level,
+        post=post,
+        bold=sys.stdout.isatty(),
+    )
+
+
+def _kept(rows: list[dict[str, Any]], preset: str | None) -> list[dict[str, Any]]:
+    found = [row for row in rows if preset in (None, row["preset"])]
+    if not found:
+        from cerebench.text import did_you_mean
+
+        raise UsageError(
+            f"no results of preset {preset!r}: {did_you_mean(str(preset), {row['preset'] for row in rows})}"
+        )
+    return found
+
+
+def _known(option: str, value: str | None, known: Mapping[str, Any] | tuple[str, ...]) -> None:
+    if value is not None and value not in known:
+        from cerebench.text import did_you_mean
+
+        raise UsageError(f"{option} {value!r} is unknown: {did_you_mean(value, known)}")

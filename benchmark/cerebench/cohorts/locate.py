@@ -1,0 +1,71 @@
+"""Where a cohort's folder is under a data root, and whether its cases can be used as they are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from cerebench.cohorts.card import Card
+from cerebench.cohorts.reader import Listing, read_cohort
+from cerebench.errors import DataError
+
+Status = Literal["found", "missing", "not-ready", "empty"]
+
+
+@dataclass(frozen=True)
+class Location:
+    """What was found of one cohort.
+
+    Attributes:
+        status: ``found`` (usable), ``missing`` (no folder), ``not-ready`` (no case can be used before
+            ``bench data prepare``), ``empty`` (a folder without usable cases).
+        root: the folder, ``None`` where missing.
+        listing: the cases, ``None`` where missing or empty.
+        note: one sentence for the user; empty where all is well.
+    """
+
+    status: Status
+    root: Path | None
+    listing: Listing | None
+    note: str
+
+
+def find_folder(card: Card, data_root: Path | None) -> Path | None:
+    """The cohort's folder: ``data_root`` itself if it bears one of the cohort's names, else the folder below it.
+
+    Letter case does not matter. Nothing is opened, so that listings stay quick.
+    """
+    if data_root is None or not data_root.is_dir():
+        return None
+    names = [name.casefold() for name in card.folder_names()]
+    below = {
+        child.name.casefold(): child
+        for child in sorted(data_root.iterdir(), reverse=True)
+        if child.name.casefold() in names and child.is_dir()
+    }
+    for name in names:
+        if name in below:
+            return below[name]
+    return data_root if data_root.resolve().name.casefold() in names else None
+
+
+def locate(card: Card, data_root: Path | None) -> Location:
+    """Look for the cohort under a data root; faults become the note, never an exception."""
+    folder = find_folder(card, data_root)
+    if folder is None:
+        return Location("missing", None, None, card.access)
+    try:
+        listing = read_cohort(card, folder)
+    except DataError as error:
+        return Location("empty", folder, None, str(error))
+    unready = listing.unready
+    if len(unready) == len(listing.cases):
+        note = "heads with skull and no brain mask: needs `bench data prepare` (extra `prepare`)"
+        return Location("not-ready", folder, listing, note)
+    notes = []
+    if unready:
+        notes.append(f"{len(unready)} of {len(listing.cases)} cases have no brain mask (first: {unready[0]})")
+    if listing.faults:
+        notes.append(f"{len(listing.faults)} fault{'s' * (len(listing.faults) != 1)} (first: {listing.faults[0]})")
+    return Location("found", folder, listing, "; ".join(notes))

@@ -1,0 +1,239 @@
+"""Local execution: one worker process per job and device, watched for crashes, time-outs and memory.
+
+Workers are forked from a server that has the heavy imports loaded, so that starting one costs milliseconds.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from multiprocessing.connection import Connection, wait
+from pathlib import Path
+from typing import Any
+
+from cerebench.executors.processes import start_process, use_server
+from cerebench.executors.work import Event, quiet_output, run_job
+from cerebench.plan.cells import Job
+from cerebench.store import Status, Store
+
+_WATCH_S = 0.2
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What contains a worker.
+
+    Attributes:
+        timeout_s: replaces every cell's own limit if given.
+        memory_bytes: resident memory of one worker.
+        threads: CPU threads of one worker; ``None`` leaves torch's own choice.
+    """
+
+    timeout_s: float | None = None
+    memory_bytes: int | None = None
+    threads: int | None = None
+
+
+Listener = Callable[[Job, Event], None]
+
+
+def run_in_process(jobs: Sequence[Job], store: Store, devices: Sequence[str], listen: Listener) -> None:
+    """Run jobs one after another in this process: for debugging; nothing contains a crash or a hang."""
+    for job in jobs:
+        run_job(job, store, devices[0], lambda event, job=job: listen(job, event))
+
+
+def run_jobs(
+    jobs: Sequence[Job], store: Store, devices: Sequence[str], slots: int, limits: Limits, listen: Listener
+) -> None:
+    """Run jobs in worker processes, ``slots`` at a time on every device; returns when all have ended.
+
+    A worker that crashes, hangs or takes too much memory costs the cell it was at; a new one goes on with the next.
+    """
+    context = use_server()
+    waiting = list(jobs)
+    free = [device for _ in range(slots) for device in devices]
+    active: dict[Connection, _Worker] = {}
+    try:
+        while waiting or active:
+            while waiting and free:
+                worker = _Worker(context, waiting.pop(0), store, free.pop(0), limits)
+                active[worker.pipe] = worker
+            for pipe in wait(list(active), timeout=_WATCH_S):
+                worker = active[pipe]  # type: ignore[index]
+                if not worker.drain(listen):
+                    del active[worker.pipe]
+                    worker.join()
+                    again = worker.aftermath(listen)
+                    if again is not None:
+                        waiting.insert(0, again)
+                    free.append(worker.device)
+            for worker in active.values():
+                worker.watch()
+    finally:
+        for worker in active.values():
+            worker.kill()
+
+
+@dataclass
+class _Worker:
+    context: Any
+    job: Job
+    store: Store
+    device: str
+    limits: Limits
+    cell: str = ""
+    what: str = ""
+    since: float = field(default_factory=time.monotonic)
+    finished: set[str] = field(default_factory=set)
+    ended: bool = False
+    verdict: tuple[Status, str] | None = None
+
+    def __post_init__(self) -> None:
+        self.pipe, theirs = self.context.Pipe(duplex=True)
+        values = self.job.to_json()
+        log = self.store.runs / ".logs" / f"worker-{os.getpid()}-{id(self)}.log"
+        self.log = log
+        self.process = self.context.Process(
+            target=_main, args=(values, str(self.store.root), self.device, self.limits.threads, theirs, str(log))
+        )
+        start_process(self.process)
+        theirs.close()
+
+    def drain(self, listen: Listener) -> bool:
+        """Take what the worker says; False once it has gone."""
+        try:
+            while self.pipe.poll():
+                event: Event = self.pipe.recv()
+                if event.kind == "start":
+                    self.cell, self.what, self.since = event.cell, event.what, time.monotonic()
+                elif event.kind == "end":
+                    self.finished.add(event.cell)
+                    self.cell = ""
+                    self.since = time.monotonic()
+                elif event.kind == "done":
+                    self.ended = True
+                if event.kind != "done":
+                    listen(self.job, event)
+        except (EOFError, OSError):
+            return False
+        return True
+
+    def watch(self) -> None:
+        """End a worker that is over its time or memory."""
+        if self.verdict is not None:
+            return
+        limit = self._timeout()
+        if self.cell and limit is not None and time.monotonic() - self.since > limit:
+            self.verdict = ("timeout", f"took longer than {limit:g} s (--timeout, or timeout_s of the preset)")
+            self.kill()
+            return
+        if self.limits.memory_bytes is not None:
+            used = _memory(self.process.pid)
+            if used > self.limits.memory_bytes:
+                text = f"took {used / 2**30:.1f} GiB, more than the {self.limits.memory_bytes / 2**30:.1f} GiB allowed"
+                self.verdict = ("oom", f"{text} (--memory-limit)")
+                self.kill()
+
+    def _timeout(self) -> float | None:
+        if self.limits.timeout_s is not None:
+            return self.limits.timeout_s
+        for cell in (*self.job.stages, *self.job.references, *self.job.evaluations):
+            if cell.path == self.cell:
+                return cell.timeout_s
+        return None
+
+    def kill(self) -> None:
+        with contextlib.suppress(Exception):
+            self.process.kill()
+            self.process.join(5)
+
+    def join(self) -> None:
+        self.process.join(30)
+        if self.process.is_alive():
+            self.kill()
+        self.pipe.close()
+
+    def aftermath(self, listen: Listener) -> Job | None:
+        """After the end: record the cell a crash took, and give back the job if cells are left."""
+        tail = _tail(self.log)
+        self.log.unlink(missing_ok=True)
+        if self.ended:
+            return None
+        status, reason = self.verdict or ("failed", _crash(self.process.exitcode))
+        if not self.cell:
+            # It died between cells: blame the first one that is not finished, or it would be tried for ever.
+            self.cell, self.what = self._next()
+            if not self.cell:
+                return None
+        full = f"the worker process {reason}"
+        self.store.record_failure(self.cell, status, full, tail)
+        listen(self.job, Event("end", self.cell, self.what, status, full))  # type: ignore[arg-type]
+        return self._rest(full, listen)
+
+    def _next(self) -> tuple[str, str]:
+        for what, cells in (("train", self.job.stages), ("evaluate", self.job.evaluations)):
+            for cell in cells:
+                if cell.path not in self.finished and not self.store.done(cell.path):
+                    return cell.path, what
+        return "", ""
+
+    def _rest(self, reason: str, listen: Listener) -> Job | None:
+        """The job without the cells that the crash made impossible."""
+        evaluations = []
+        for cell in self.job.evaluations:
+            if cell.path == self.cell or cell.path in self.finished:
+                continue
+            if self.what == "train" or cell.reference == self.cell:
+                stage = "training" if self.what == "train" else "prediction of the validation cases"
+                text = f"{stage} failed: {reason}"
+                self.store.record_failure(cell.path, "failed", text)
+                listen(self.job, Event("end", cell.path, "evaluate", "failed", text))
+                continue
+            evaluations.append(cell)
+        return replace(self.job, evaluations=tuple(evaluations)) if evaluations else None
+
+
+def _crash(code: int | None) -> str:
+    if code is not None and code < 0:
+        name = signal.Signals(-code).name
+        hint = " (perhaps the system's memory ran out)" if name == "SIGKILL" else ""
+        return f"was ended by {name}{hint}"
+    return f"ended with exit code {code}"
+
+
+def _memory(pid: int | None) -> int:
+    import psutil
+
+    try:
+        return int(psutil.Process(pid).memory_info().rss)
+    except psutil.Error:
+        return 0
+
+
+def _tail(path: Path, size: int = 20_000) -> str:
+    try:
+        with path.open("rb") as stream:
+            stream.seek(max(0, path.stat().st_size - size))
+            return stream.read().decode(errors="replace")
+    except OSError:
+        return ""
+
+
+def _main(values: dict[str, Any], root: str, device: str, threads: int | None, pipe: Connection, log: str) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent answers Ctrl-C
+    quiet_output(Path(log))
+    threading.Thread(target=_die_with_parent, args=(pipe,), daemon=True).start()
+    run_job(Job.from_json(values), Store(Path(root)), device, pipe.send, threads)
+
+
+def _die_with_parent(pipe: Connection) -> None:
+    """The parent never writes: the pipe becomes readable only when it has gone, and nobody is left to work for."""
+    with contextlib.suppress(OSError):
+        wait([pipe])
+    os._exit(1)

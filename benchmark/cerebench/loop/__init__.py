@@ -1,0 +1,1 @@
+"""The evaluation loop: the same for every method and every cohort."""

@@ -1,0 +1,86 @@
+"""Reference cells: validation predictions of one artefact, and its scores of healthy controls."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cerebench.contract.method import Method
+from cerebench.jsonio import read_json, write_json
+from cerebench.loop.cases import SliceScore, predict_case
+from cerebench.loop.device import StageTimer, peak_memory
+from cerebench.loop.feed import feed
+from cerebench.loop.predict import BatchBackoff
+from cerebench.loop.thresholds import Scored, ThresholdRule
+from cerebench.plan.cells import CaseRef, Job, ReferenceCell
+from cerebench.scoring.storage import load_sketches, save_sketches
+from cerebench.store import Store, status_record
+
+if TYPE_CHECKING:
+    from torch import device
+
+ROLES = ("lesion", "healthy", "controls")
+
+
+def run_reference(
+    method: Method,
+    job: Job,
+    cell: ReferenceCell,
+    store: Store,
+    target: device,
+    progress: Callable[[int, int, str], None],
+) -> None:
+    """Predict the validation and control cases and keep their counts and scores."""
+    timer = StageTimer(target)
+    batch = BatchBackoff(job.options.slice_batch)
+    with store.writing(cell.path) as folder:
+        records, sketches = [], {}
+        todo: list[tuple[str, CaseRef]] = [(role, ref) for role in ROLES for ref in getattr(cell, role)]
+        done: dict[str, Scored] = {}
+        fresh = [ref for ref in {ref.key: ref for _, ref in todo}.values()]
+        for count, loaded in enumerate(feed(fresh, target)):
+            progress(count, len(fresh), "validation")
+            scores = predict_case(method, loaded, job.options, job.seed, batch, timer)
+            done[loaded.ref.key] = Scored.of(scores)
+        for number, (role, ref) in enumerate(todo):
+            item = done[ref.key]
+            records.append(
+                {
+                    "role": role,
+                    "case": item.case,
+                    "patient": item.patient,
+                    "healthy": item.healthy,
+                    "label": item.label,
+                    "score": item.score,
+                    "slices": [[each.index, int(each.lesion), each.score] for each in item.slices],
+                }
+            )
+            if role != "controls":
+                sketches |= {f"{number:06d}/{post}": sketch for post, sketch in item.sketches.items()}
+        save_sketches(folder / "sketches.npz", sketches)
+        write_json(folder / "validation.json", {"schema_version": 1, "mixed": cell.mixed, "cases": records})
+        write_json(folder / "timing.json", {"seconds": dict(timer.seconds), "peak_bytes": peak_memory(target)})
+        write_json(folder / "provenance.json", dict(job.provenance))
+        write_json(folder / "status.json", status_record("ok"))
+
+
+def load_reference(folder: Path) -> tuple[ThresholdRule, list[Scored]]:
+    """The threshold rule and the healthy controls of a finished reference cell."""
+    sketches = load_sketches(folder / "sketches.npz")
+    roles: dict[str, list[Scored]] = {role: [] for role in ROLES}
+    stored = read_json(folder / "validation.json")
+    for number, record in enumerate(stored["cases"]):
+        prefix = f"{number:06d}/"
+        roles[record["role"]].append(
+            Scored(
+                case=record["case"],
+                patient=record["patient"],
+                healthy=record["healthy"],
+                label=record["label"],
+                score=record["score"],
+                sketches={key[len(prefix) :]: value for key, value in sketches.items() if key.startswith(prefix)},
+                slices=tuple(SliceScore(index, bool(lesion), score) for index, lesion, score in record["slices"]),
+            )
+        )
+    return ThresholdRule(roles["lesion"], roles["healthy"], stored["mixed"]), roles["controls"]

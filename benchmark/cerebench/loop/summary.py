@@ -1,0 +1,145 @@
+"""From a cell's stored rows and sketches to its metrics with intervals; a new metric version re-runs only this."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cerebench.jsonio import read_json, write_json
+from cerebench.loop.rows import COUNTS
+from cerebench.loop.thresholds import FPR_POINTS
+from cerebench.scoring.detection import bootstrap_detection
+from cerebench.scoring.intervals import Interval, bootstrap_confusions, bootstrap_sketches
+from cerebench.scoring.metrics import METRIC_VERSION
+from cerebench.scoring.sketch import ScoreSketch
+from cerebench.scoring.storage import load_sketches
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_ORACLE = ("ap", "auroc", "best_dice", "fpr_at_95tpr")
+_DECIDED = ("dice", "sensitivity", "specificity", "fpr")
+
+
+def write_metrics(folder: Path) -> None:
+    """Summarise a cell folder into its ``metrics.json``."""
+    write_json(folder / "metrics.json", {"metric_version": METRIC_VERSION, "rows": list(_rows(folder))})
+
+
+def current(folder: Path) -> bool:
+    """Whether the folder's metrics have today's version."""
+    try:
+        return bool(read_json(folder / "metrics.json")["metric_version"] == METRIC_VERSION)
+    except (OSError, ValueError, KeyError):
+        return False
+
+
+def _rows(folder: Path) -> Iterator[dict[str, Any]]:
+    import pandas as pd
+
+    cell = read_json(folder / "cell.json")
+    options: Mapping[str, Any] = cell["options"]
+    cases = pd.read_parquet(folder / "cases.parquet")
+    sketches = load_sketches(folder / "sketches.npz")
+    thresholds = read_json(folder / "thresholds.json")
+    for post in options["post"]:
+        yield from _voxel_rows(cases, sketches, post, options)
+    level = "lesion" if options["task"] == "lesion-classification" else "subject"
+    yield from _detection(level, _subjects(cases, level, read_json(folder / "controls.json")), thresholds, options)
+    if options["task"] == "anomaly":
+        slices = pd.read_parquet(folder / "slices.parquet").rename(columns={"lesion": "label"})
+        yield from _detection("slice", slices, thresholds, options)
+
+
+def _voxel_rows(
+    cases: pd.DataFrame, sketches: Mapping[str, ScoreSketch], post: str, options: Mapping[str, Any]
+) -> Iterator[dict[str, Any]]:
+    mine = {key.rpartition("/")[0]: value for key, value in sketches.items() if key.endswith(f"/{post}")}
+    if not mine:
+        return
+    owners = cases.drop_duplicates("case").set_index("case")["patient"]
+    patients = [str(owners[case]) for case in mine]
+    bootstrap = {"resamples": options["resamples"], "level": options["level"], "seed": 0}
+    lesions = any(sketch.n_positive for sketch in mine.values())
+    if lesions:
+        found = bootstrap_sketches(list(mine.values()), patients, _ORACLE, **bootstrap)
+        yield from _interval_rows("voxel", post, found, len(mine))
+    voxel = cases[(cases["level"] == "voxel") & (cases["post"] == post)]
+    table = voxel.pivot(index="case", columns="metric", values="value").reindex(list(mine))
+    if set(COUNTS) <= set(table.columns) and not bool(table[list(COUNTS)].isna().any(axis=None)):
+        found = bootstrap_confusions(table[list(COUNTS)].to_numpy(), patients, _DECIDED, **bootstrap)
+        yield from _interval_rows("voxel", post, found, len(mine))
+    elif lesions:
+        reason = "no validation case with a lesion to choose a threshold on"
+        yield _row("voxel", post, "dice", None, len(mine), reason)
+    totals = [sketch.n_positive for sketch in mine.values()]
+    for percent in FPR_POINTS:
+        if f"tp_at_{percent}fpr" in table.columns:
+            hits = table[f"tp_at_{percent}fpr"].fillna(0).tolist()
+            counts = [[hit, 0, total - hit, 0] for hit, total in zip(hits, totals, strict=True)]
+            found = bootstrap_confusions(counts, patients, ["sensitivity"], **bootstrap)
+            named = {f"sensitivity_at_{percent}fpr": interval for interval in found.values()}
+            yield from _interval_rows("voxel", post, named, len(mine))
+
+
+def _subjects(cases: pd.DataFrame, level: str, controls: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    """Score and label of every case; a cohort of patients gets the healthy controls as its negatives."""
+    import pandas as pd
+
+    rows = cases[(cases["level"] == level) & cases["metric"].isin(["score", "label"])]
+    table = rows.pivot(index=["case", "patient"], columns="metric", values="value").reset_index()
+    if level == "subject" and len(table) and bool(table["label"].any()):
+        known = set(table["patient"])
+        extra = [
+            {"case": item["case"], "patient": item["patient"], "score": item["score"], "label": 0.0}
+            for item in controls
+            if item["score"] is not None and item["patient"] not in known
+        ]
+        table = pd.concat([table, pd.DataFrame(extra)], ignore_index=True) if extra else table
+    return table
+
+
+def _detection(
+    level: str, table: pd.DataFrame, thresholds: Mapping[str, Mapping[str, Any]], options: Mapping[str, Any]
+) -> Iterator[dict[str, Any]]:
+    if not len(table):
+        return
+    scores = [float(score) for score in table["score"]]
+    labels = [int(label) for label in table["label"]]
+    patients = [str(patient) for patient in table["patient"]]
+    bootstrap = {"resamples": options["resamples"], "level": options["level"], "seed": 0}
+    found = bootstrap_detection(scores, labels, patients, probabilities=level == "lesion", **bootstrap)
+    kind = "slice" if level == "slice" else "subject"
+    chosen = [thresholds.get(patient, thresholds[""])[kind] for patient in patients]
+    if all(threshold is not None for threshold in chosen):
+        # every patient has a threshold chosen without its own scans, so decisions are pooled, not scores
+        decisions = [float(score >= float(threshold)) for score, threshold in zip(scores, chosen, strict=True)]
+        decided = bootstrap_detection(decisions, labels, patients, 0.5, **bootstrap)
+        found |= {name: interval for name, interval in decided.items() if name not in ("auroc", "ap")}
+    yield from _interval_rows(level, "raw", found, len(scores))
+
+
+def _interval_rows(level: str, post: str, found: Mapping[str, Interval], n_cases: int) -> Iterator[dict[str, Any]]:
+    for name, interval in found.items():
+        if math.isfinite(interval.value):
+            yield _row(level, post, name, interval, n_cases)
+
+
+def _row(
+    level: str, post: str, metric: str, interval: Interval | None, n_cases: int, reason: str = ""
+) -> dict[str, Any]:
+    return {
+        "level": level,
+        "post": post,
+        "stratum": "all",
+        "metric": metric,
+        "value": None if interval is None else interval.value,
+        "low": None if interval is None else interval.low,
+        "high": None if interval is None else interval.high,
+        "flagged": False if interval is None else interval.flagged,
+        "interval": "" if interval is None else interval.method,
+        "n_cases": n_cases,
+        "reason": reason,
+    }

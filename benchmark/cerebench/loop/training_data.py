@@ -1,0 +1,63 @@
+"""Training data as the method declared it: volumes, slices or lesion cubes, with labels only where they are due."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from cerebench.contract.data import Volume, Volumes
+from cerebench.contract.info import MethodInfo
+from cerebench.loop.feed import prepared
+from cerebench.loop.lesions import lesion_box
+from cerebench.loop.volumes import PreparedVolumes
+from cerebench.plan.cells import CaseRef
+
+
+def training_volumes(cases: Sequence[CaseRef], info: MethodInfo, with_labels: bool, crop_mm: float) -> Volumes:
+    """Volumes of a stage.
+
+    Args:
+        cases: prepared cases.
+        info: decides on the unit and on side inputs.
+        with_labels: deliver case labels (stages on ``labelled`` data).
+        crop_mm: side of the cube for methods whose unit is a lesion.
+
+    Raises:
+        DataError: a lesion method gets a case without a lesion.
+    """
+    entries = [prepared(ref) for ref in cases]
+    labels = [ref.label for ref in cases] if with_labels else None
+    covariates = [ref.covariates for ref in cases] if "covariates" in info.inputs else None
+    masks = "lesion-mask" in info.inputs
+    volumes = PreparedVolumes(entries, with_labels=masks, labels=labels, covariates=covariates)
+    if info.unit != "lesion":
+        return volumes
+    boxes = [
+        lesion_box(entry.labels(), crop_mm, entry.spacing, ref.id) for entry, ref in zip(entries, cases, strict=True)
+    ]
+    return _Cropped(volumes, boxes)
+
+
+class _Cropped(Volumes):
+    """Volumes cut to one box each."""
+
+    def __init__(self, volumes: Volumes, boxes: Sequence[tuple[slice, ...]]) -> None:
+        self._volumes = volumes
+        self._boxes = boxes
+
+    def __len__(self) -> int:
+        return len(self._volumes)
+
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, slice):
+            return [self[position] for position in range(*index.indices(len(self)))]
+        volume: Volume = self._volumes[index]
+        box = self._boxes[index]
+        mask = volume.lesion_mask
+        return replace(
+            volume,
+            image=volume.image[(slice(None), *box)],
+            brain=volume.brain[box],
+            lesion_mask=None if mask is None else mask[box],
+        )

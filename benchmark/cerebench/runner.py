@@ -1,0 +1,315 @@
+"""One run from names to a leaderboard: the same for the command line, notebooks and nightly jobs."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from cerebench.errors import UsageError
+from cerebench.paths import cache_root
+from cerebench.paths import data_root as find_data_root
+from cerebench.plugins.registry import Registry
+from cerebench.store import Store
+from cerebench.text import parse_selection, split_list
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from cerebench.executors.work import Event
+    from cerebench.plan.build import Plan, Selected
+    from cerebench.plan.cells import Job
+
+
+class Display(Protocol):
+    """What a run tells the person in front of it."""
+
+    def phase(self, done: int, total: int, text: str) -> None:
+        """Progress before any method runs: simulation, preparation."""
+
+    def planned(self, plan: Plan, jobs: Sequence[Job], kept: int) -> None:
+        """The plan is made; ``kept`` cells are there from earlier runs."""
+
+    def event(self, job: Job, event: Event) -> None:
+        """A worker reports."""
+
+    def warn(self, text: str) -> None:
+        """Something that does not stop the run."""
+
+
+class Quiet:
+    """Shows nothing."""
+
+    def phase(self, done: int, total: int, text: str) -> None:
+        """Nothing."""
+
+    def planned(self, plan: Plan, jobs: Sequence[Job], kept: int) -> None:
+        """Nothing."""
+
+    def event(self, job: Job, event: Event) -> None:
+        """Nothing."""
+
+    def warn(self, text: str) -> None:
+        """Nothing."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to run; the fields are the options of ``bench run``.
+
+    Attributes:
+        methods: ``all``, globs, or names with settings in brackets; text with commas or a sequence.
+        cohorts: ``all``, globs or names.
+        protocols: ``all``, globs or names.
+        preset: preset name, ``None`` for the protocol's default.
+        data_root: folder of released cohorts; ``None`` for ``CEREBENCH_DATA``, else in-silico twins.
+        results: results folder.
+        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+        seeds: number of repetitions, seeds 0, 1, ….
+        shard: ``"i/n"``: only the i-th of n parts of the jobs.
+        cards: folders of local cards.
+        dry_run: plan only.
+        in_process: no worker processes; for debugging.
+        timeout_s: limit of every cell instead of the preset's.
+        workers: worker processes on each device; ``None`` for one a GPU, and one for every two CPU cores.
+        memory_limit_gib: resident memory of one worker; ``None`` for its share of 90 % of the machine's.
+    """
+
+    methods: str | Sequence[str] = "all"
+    cohorts: str | Sequence[str] = "all"
+    protocols: str | Sequence[str] = "all"
+    preset: str | None = None
+    data_root: str | Path | None = None
+    results: str | Path = "results"
+    device: str = "auto"
+    seeds: int = 1
+    shard: str | None = None
+    cards: Sequence[str | Path] = ()
+    dry_run: bool = False
+    in_process: bool = False
+    timeout_s: float | None = None
+    workers: int | None = None
+    memory_limit_gib: float | None = None
+
+
+@dataclass
+class RunResult:
+    """What came of a run.
+
+    Attributes:
+        results: the results folder.
+        plans: one plan for each protocol.
+        counts: status → number of evaluation cells of these plans (``kept`` ones are ``ok`` too).
+        problems: (cell, reason) of every cell that is not ``ok`` and not skipped.
+        evaluated: evaluation cells computed by this run.
+        exit_code: 0 all cells fine, 1 some failed.
+    """
+
+    results: Path
+    plans: list[Plan]
+    counts: Counter[str] = field(default_factory=Counter)
+    problems: list[tuple[str, str]] = field(default_factory=list)
+    evaluated: int = 0
+
+    @property
+    def exit_code(self) -> int:
+        """0 if every cell is fine or was rightly skipped, else 1."""
+        return 1 if self.problems else 0
+
+    def leaderboard(self) -> pd.DataFrame:
+        """The leaderboard of the results folder."""
+        from cerebench.boards import leaderboard
+
+        return leaderboard(self.results)
+
+
+def run(
+    methods: str | Sequence[str] = "all",
+    cohorts: str | Sequence[str] = "all",
+    protocols: str | Sequence[str] = "all",
+    **options: Any,
+) -> RunResult:
+    """Evaluate methods on cohorts: what ``bench run`` does, with the options of :class:`Request` as keywords.
+
+    Raises:
+        UsageError: an unknown name, a wrong setting, an unusable folder.
+        PluginError: a method that was named belongs to a broken plugin.
+    """
+    display = options.pop("display", None)
+    try:
+        request = Request(methods=methods, cohorts=cohorts, protocols=protocols, **options)
+    except TypeError as error:
+        from dataclasses import fields
+
+        known = ", ".join(item.name for item in fields(Request))
+        raise UsageError(f"cerebench.run: {error}; options are: {known}") from None
+    return execute(request, display or Quiet())
+
+
+def execute(request: Request, display: Display) -> RunResult:
+    """Plan and run a request."""
+    from cerebench.loop.device import devices
+
+    if request.seeds < 1:
+        raise UsageError(f"--seeds {request.seeds}: expected 1 or more")
+    shard = _shard(request.shard)
+    store = Store(Path(request.results))
+    registry = Registry.discover([Path(folder) for folder in request.cards])
+    targets = devices(request.device)
+    names = registry.select("protocol", _patterns(request.protocols))
+    for line in registry.warnings():
+        display.warn(line)
+    if request.dry_run:
+        plans = [_plan(request, registry, name, display) for name in names]
+        return _planned(request, store, plans, shard, display)
+    with store.lock():
+        store.sweep()
+        plans = [_plan(request, registry, name, display) for name in names]
+        result = _planned(request, store, plans, shard, display)
+        _run_jobs(request, store, targets, plans, shard, display, result)
+        return _finish(store, result, shard)
+
+
+def _plan(request: Request, registry: Registry, name: str, display: Display) -> Plan:
+    from cerebench.plan.build import PlanBuilder
+    from cerebench.plan.prepared import PreparedCases
+    from cerebench.plan.sources import Sources
+    from cerebench.prepare.cache import Preparer
+    from cerebench.prepare.spec import PrepareSpec
+    from cerebench.protocol import load_protocol
+    from cerebench.provenance import run_provenance
+
+    protocol = load_protocol(registry.protocol_file(name))
+    preset_name, preset = protocol.preset(request.preset)
+    spec = PrepareSpec(spacing_mm=preset.spacing_mm)
+    cache = cache_root()
+    root = find_data_root(request.data_root)
+    sources = Sources(registry, protocol, preset.twins, root, cache, display.phase, dry=request.dry_run)
+    prepared = PreparedCases(Preparer(cache, spec), dry=request.dry_run)
+    cards = [Path(folder) for folder in request.cards]
+    builder = PlanBuilder(protocol, preset_name, sources, prepared, spec, cards, run_provenance())
+    selected = _selected(request, registry, protocol)
+    cohorts = registry.select("cohort", _patterns(request.cohorts))
+    return builder.build(selected, cohorts, request.seeds, max(1, os.cpu_count() or 1), display.phase)
+
+
+def _selected(request: Request, registry: Registry, protocol: Any) -> list[Selected]:
+    from cerebench.plan.build import Selected, check_task
+
+    chosen = []
+    exact = []
+    for text in registry.select("method", _patterns(request.methods), load=True):
+        name, overrides = parse_selection(text)
+        cls = registry.load_method(name)
+        values = dict(overrides)
+        named = values.pop("variant", None) if "variant" not in cls.Settings.model_fields else None
+        if named is not None:
+            values = {**_variant(cls, str(named)), **values}
+        cls.settings_for(protocol.default_preset, values)
+        words = ",".join(f"{key}={value}" for key, value in overrides.items())
+        chosen.append(Selected(cls, values, words))
+        exact += [name for pattern in _patterns(request.methods) if pattern.partition("[")[0] == name]
+    return check_task(chosen, protocol, exact)
+
+
+def _variant(cls: Any, name: str) -> dict[str, Any]:
+    from cerebench.text import did_you_mean
+
+    if name not in cls.variants:
+        raise UsageError(f"method {cls.info.name!r} has no variant {name!r}: {did_you_mean(name, cls.variants)}")
+    return dict(cls.variants[name])
+
+
+def _patterns(value: str | Sequence[str]) -> list[str]:
+    return split_list(value) if isinstance(value, str) else list(value)
+
+
+def _shard(text: str | None) -> tuple[int, int]:
+    if text is None:
+        return 1, 1
+    number, slash, of = text.partition("/")
+    if not slash or not number.isdigit() or not of.isdigit() or not 1 <= int(number) <= int(of):
+        raise UsageError(f"--shard {text!r}: expected i/n with 1 <= i <= n, such as 1/4")
+    return int(number), int(of)
+
+
+def _planned(request: Request, store: Store, plans: list[Plan], shard: tuple[int, int], display: Display) -> RunResult:
+    for plan in plans:
+        jobs = plan.shard(*shard)
+        kept = sum(store.done(cell.path) for job in jobs for cell in job.evaluations) if plan.complete else 0
+        display.planned(plan, jobs, kept)
+        for note in plan.notes:
+            display.warn(note)
+    return RunResult(Path(request.results), plans)
+
+
+def _run_jobs(
+    request: Request,
+    store: Store,
+    targets: list[str],
+    plans: list[Plan],
+    shard: tuple[int, int],
+    display: Display,
+    result: RunResult,
+) -> None:
+    from cerebench.manifest import write_manifest
+
+    for plan in plans:
+        write_manifest(store, plan)
+    jobs = [job for plan in plans for job in plan.shard(*shard) if not _finished(store, job)]
+    if not jobs:
+        return
+
+    def listen(job: Job, event: Event) -> None:
+        if event.kind == "end" and event.what == "evaluate" and event.status == "ok":
+            result.evaluated += 1
+        display.event(job, event)
+
+    if request.in_process:
+        from cerebench.executors.local import run_in_process
+
+        run_in_process(jobs, store, targets, listen)
+        return
+    from cerebench.executors.local import Limits, run_jobs
+
+    slots = request.workers or (1 if targets[0] != "cpu" else max(1, (os.cpu_count() or 1) // 2))
+    run_jobs(jobs, store, targets, slots, Limits(**_limits(request, slots * len(targets))), listen)
+
+
+def _finished(store: Store, job: Job) -> bool:
+    """Whether a job needs no worker: its cells are there and have today's metrics."""
+    from cerebench.loop.summary import current
+
+    return all(store.done(cell.path) and current(store.path(cell.path)) for cell in job.evaluations)
+
+
+def _limits(request: Request, workers: int) -> dict[str, Any]:
+    import psutil
+
+    memory = request.memory_limit_gib
+    share = 0.9 * psutil.virtual_memory().total / workers
+    return {
+        "timeout_s": request.timeout_s,
+        "memory_bytes": int(share if memory is None else memory * 2**30),
+        "threads": max(1, (os.cpu_count() or 1) // workers),
+    }
+
+
+def _finish(store: Store, result: RunResult, shard: tuple[int, int]) -> RunResult:
+    for plan in result.plans:
+        for job in plan.shard(*shard):
+            for cell in job.evaluations:
+                status = store.status(cell.path) or {"status": "missing", "reason": "not finished"}
+                result.counts[status["status"]] += 1
+                if status["status"] != "ok":
+                    name = f"{cell.identity.method} on {cell.identity.cohort} {cell.identity.modality}"
+                    result.problems.append((name, f"{status['status']}: {status['reason']}"))
+        for skipped in plan.skipped:
+            result.counts["failed" if skipped.failed else "skipped"] += 1
+            if skipped.failed:
+                name = f"{skipped.identity.method} on {skipped.identity.cohort} {skipped.identity.modality}"
+                result.problems.append((name, skipped.reason))
+    return result

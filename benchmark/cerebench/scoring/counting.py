@@ -1,0 +1,224 @@
+"""Counting voxels by (score code, label): NumPy arrays and CPU tensors in threads, CUDA tensors on their device."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from cerebench.scoring.codes import DROPPED_BITS, FLOAT32_MAX, INFINITE_BITS, N_CODES, ZERO_CODE
+
+Array = npt.NDArray[Any]
+
+MAX_THREADS = 4
+"""A thread's table takes 8 MiB."""
+VOXELS_WORTH_A_THREAD = 1 << 18
+CONVERTED_AT_ONCE = 1 << 18
+CUDA_AT_ONCE = 1 << 24
+PIECE_LIMIT = 1 << 31
+"""Tables count in 32 bits, so that no table may see more voxels than this between two gatherings."""
+
+NOT_FINITE, BAD_LABEL = 1, 2
+
+
+class CodeCounts(NamedTuple):
+    """Occupied codes, ascending, with the number of negative and positive voxels of each."""
+
+    codes: npt.NDArray[np.uint32]
+    negatives: npt.NDArray[np.int64]
+    positives: npt.NDArray[np.int64]
+
+
+def empty_counts() -> CodeCounts:
+    """Counts of nothing."""
+    return CodeCounts(np.empty(0, np.uint32), np.empty(0, np.int64), np.empty(0, np.int64))
+
+
+def add_counts(parts: list[CodeCounts]) -> CodeCounts:
+    """Sum of counts; a dense table of 16 MiB for more than two parts."""
+    parts = [part for part in parts if part.codes.size]
+    if len(parts) <= 1:
+        return parts[0] if parts else empty_counts()
+    if len(parts) == 2:
+        codes, index = np.unique(np.concatenate([part.codes for part in parts]), return_inverse=True)
+        sums = np.zeros((2, codes.size), np.int64)
+        at = 0
+        for part in parts:
+            # codes of one part are unique, so plain indexed addition loses nothing
+            where = index[at : at + part.codes.size]
+            sums[0, where] += part.negatives
+            sums[1, where] += part.positives
+            at += part.codes.size
+        return CodeCounts(codes, sums[0], sums[1])
+    table = np.zeros((2, N_CODES), np.int64)
+    for part in parts:
+        table[0, part.codes] += part.negatives
+        table[1, part.codes] += part.positives
+    codes = np.flatnonzero(table.any(axis=0)).astype(np.uint32)
+    return CodeCounts(codes, table[0, codes], table[1, codes])
+
+
+def count(scores: Any, labels: Any, ignore: Any = None) -> CodeCounts:
+    """Count the voxels of a map.
+
+    Args:
+        scores: any shape, real and finite where not ignored; array, tensor, or nested sequence.
+        labels: same shape; bool, or numbers that are 0 or 1 where not ignored.
+        ignore: same shape, bool; True leaves a voxel out, whatever its score and label.
+
+    Raises:
+        ValueError: shapes differ, a score is not finite, or a label is neither 0 nor 1.
+    """
+    shapes = {name: tuple(np.shape(value)) for name, value in (("scores", scores), ("labels", labels))}
+    if ignore is not None:
+        shapes["ignore"] = tuple(np.shape(ignore))
+    if len(set(shapes.values())) > 1:
+        raise ValueError(f"shapes differ: {', '.join(f'{name} {shape}' for name, shape in shapes.items())}")
+    torch = sys.modules.get("torch")
+    if torch is not None and isinstance(scores, torch.Tensor) and scores.device.type == "cuda":
+        return count_on_device(scores, labels, ignore)
+    arrays = [_as_array(scores), _as_array(labels)] + ([] if ignore is None else [_as_array(ignore)])
+    if arrays[0].dtype.kind not in "fiub":
+        raise ValueError(f"scores are {arrays[0].dtype}: expected real numbers")
+    if arrays[1].dtype.kind not in "fiub":
+        raise ValueError(f"labels are {arrays[1].dtype}: expected 0/1 or bool")
+    if ignore is not None and arrays[2].dtype.kind != "b":
+        raise ValueError(f"ignore is {arrays[2].dtype}: expected bool (True = left out)")
+    return add_counts([_count_piece(piece) for piece in _contiguous_pieces(arrays)])
+
+
+def _as_array(value: Any) -> Array:
+    """NumPy view of a tensor or array; bfloat16, which NumPy lacks, is widened."""
+    torch = sys.modules.get("torch")
+    if torch is not None and isinstance(value, torch.Tensor):
+        value = value.detach()
+        if value.dtype == torch.bfloat16:
+            value = value.float()
+        return value.cpu().numpy()  # type: ignore[no-any-return]
+    return np.asarray(value)
+
+
+def _contiguous_pieces(arrays: list[Array]) -> Iterator[list[Array]]:
+    """Flat, aligned, contiguous pieces of arrays of one shape, without copying more than a slab."""
+    if all(array.flags.f_contiguous for array in arrays):
+        arrays = [array.T for array in arrays]
+    if arrays[0].ndim <= 1 or all(array.flags.c_contiguous for array in arrays):
+        flat = [np.ascontiguousarray(array).reshape(-1) for array in arrays]
+        for begin in range(0, flat[0].size, PIECE_LIMIT):
+            yield [array[begin : begin + PIECE_LIMIT] for array in flat]
+        return
+    for index in range(arrays[0].shape[0]):
+        yield from _contiguous_pieces([array[index] for array in arrays])
+
+
+def _count_piece(piece: list[Array]) -> CodeCounts:
+    from cerebench.scoring import kernels
+
+    size = piece[0].size
+    threads = max(1, min(MAX_THREADS, len(os.sched_getaffinity(0)), size // VOXELS_WORTH_A_THREAD))
+    tables = np.zeros((threads, 2 * N_CODES), np.uint32)
+    step = -(-size // threads)
+
+    def work(thread: int) -> int:
+        part = [array[thread * step : (thread + 1) * step] for array in piece]
+        return _count_thread(part, tables[thread])
+
+    if threads == 1:
+        flags = work(0)
+    else:
+        # threads of this call only: nothing is left behind that a fork could break
+        with ThreadPoolExecutor(threads) as pool:
+            flags = 0
+            for found in pool.map(work, range(threads)):
+                flags |= found
+    _refuse(flags)
+    n_codes = kernels.occupied(tables, 0, N_CODES)
+    counts = CodeCounts(np.empty(n_codes, np.uint32), np.empty(n_codes, np.int64), np.empty(n_codes, np.int64))
+    kernels.gather(tables, 0, N_CODES, *counts)
+    return counts
+
+
+def _count_thread(part: list[Array], table: npt.NDArray[np.uint32]) -> int:
+    from cerebench.scoring import kernels
+
+    direct = part[0].dtype == np.float32 and part[1].dtype in (np.bool_, np.uint8)
+    step = max(part[0].size, 1) if direct else CONVERTED_AT_ONCE
+    flags = 0
+    for begin in range(0, part[0].size, step):
+        scores, labels, *ignore = (array[begin : begin + step] for array in part)
+        if not direct:
+            keep = ~ignore[0] if ignore else slice(None)
+            scores, labels, bad = _convert(scores[keep], labels[keep])
+            flags |= bad
+            ignore = []
+        bits = scores.view(np.int32)
+        if ignore:
+            flags |= kernels.count_float32_masked(bits, labels.view(np.uint8), ignore[0].view(np.uint8), table)
+        else:
+            flags |= kernels.count_float32(bits, labels.view(np.uint8), table)
+    return flags
+
+
+def _convert(scores: Array, labels: Array) -> tuple[Array, Array, int]:
+    """Scores as float32, labels as uint8, and what is wrong with them."""
+    flags = 0
+    if scores.dtype != np.float32:
+        if scores.dtype.kind == "f" and scores.dtype.itemsize > 4:
+            if not np.isfinite(scores).all():
+                flags |= NOT_FINITE
+            scores = np.clip(scores, -FLOAT32_MAX, FLOAT32_MAX)
+        scores = scores.astype(np.float32)
+    if labels.dtype not in (np.bool_, np.uint8):
+        ones = labels == 1
+        if not (ones | (labels == 0)).all():
+            flags |= BAD_LABEL
+        labels = ones
+    return scores, labels, flags
+
+
+def _refuse(flags: int) -> None:
+    if flags & NOT_FINITE:
+        raise ValueError("scores hold NaN or infinite values: expected finite numbers where not ignored")
+    if flags & BAD_LABEL:
+        raise ValueError("labels hold values other than 0 and 1: mark unlabelled voxels in `ignore`")
+
+
+def count_on_device(scores: Any, labels: Any, ignore: Any = None) -> CodeCounts:
+    """As :func:`count`, by torch on the device of ``scores``; only the occupied codes come back."""
+    import torch
+
+    device = scores.device
+    flat = [torch.as_tensor(value, device=device).detach() for value in (scores, labels)]
+    if flat[0].is_complex() or flat[1].is_complex():
+        raise ValueError("scores and labels must be real numbers")
+    if ignore is not None:
+        flat.append(torch.as_tensor(ignore, device=device))
+        if flat[2].dtype != torch.bool:
+            raise ValueError(f"ignore is {flat[2].dtype}: expected bool (True = left out)")
+    flat = [value.reshape(-1) for value in flat]
+    table = torch.zeros(2 * N_CODES, dtype=torch.int64, device=device)
+    flags = torch.zeros(2, dtype=torch.bool, device=device)
+    for begin in range(0, flat[0].numel(), CUDA_AT_ONCE):
+        values, truth, *left_out = (value[begin : begin + CUDA_AT_ONCE] for value in flat)
+        if left_out:
+            values, truth = values[~left_out[0]], truth[~left_out[0]]
+        flags[0] |= ~torch.isfinite(values).all()
+        flags[1] |= ~((truth == 0) | (truth == 1)).all()
+        if values.dtype == torch.float64:
+            values = values.clamp(-FLOAT32_MAX, FLOAT32_MAX)
+        bits = values.float().contiguous().view(torch.int32)
+        magnitude = (bits & 0x7FFFFFFF).clamp_(max=INFINITE_BITS)
+        signed = torch.where(bits < 0, -magnitude, magnitude)
+        index = ((signed >> DROPPED_BITS) + ZERO_CODE) * 2 + (truth == 1)
+        table += torch.bincount(index, minlength=2 * N_CODES)
+    not_finite, bad_label = flags.tolist()
+    _refuse(NOT_FINITE * not_finite | BAD_LABEL * bad_label)
+    pairs = table.view(N_CODES, 2)
+    codes = pairs.any(dim=1).nonzero().view(-1)
+    counts = pairs[codes].cpu().numpy()
+    return CodeCounts(codes.cpu().numpy().astype(np.uint32), counts[:, 0].copy(), counts[:, 1].copy())

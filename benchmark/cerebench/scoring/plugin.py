@@ -1,0 +1,15 @@
+"""The built-in metrics as a plugin. Names and targets agree with ``cerebench.yaml`` beside the package."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from cerebench.api import hookimpl
+from cerebench.scoring.metrics import METRICS
+
+
+@hookimpl
+def bench_register_metrics(register: Callable[[str, str], None]) -> None:
+    """Register every metric by its fixed name."""
+    for name in METRICS:
+        register(name, f"cerebench.scoring.metrics:{name.upper()}")

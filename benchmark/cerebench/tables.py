@@ -1,0 +1,199 @@
+"""Leaderboard rows as tables for people: methods × columns, intervals, mean rank, provenance line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from statistics import fmean
+from typing import Any, Literal
+
+Style = Literal["table", "markdown", "latex"]
+Row = Mapping[str, Any]
+
+_TABULATE = {"table": "simple", "markdown": "pipe", "latex": "latex_raw"}
+_SECTION = ("protocol", "protocol_version", "preset", "provenance", "preparation")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One cell of a table: mean over seeds, or the reason why there is no number."""
+
+    value: float | None
+    low: float | None = None
+    high: float | None = None
+    flagged: bool = False
+    reason: str = ""
+    status: str = "ok"
+
+
+def render(
+    rows: Sequence[Row],
+    banners: Mapping[tuple[Any, ...], str],
+    headlines: Mapping[str, Sequence[str]],
+    better: Mapping[str, bool],
+    *,
+    style: Style = "table",
+    metric: str | None = None,
+    level: str | None = None,
+    post: str = "raw",
+    bold: bool = False,
+) -> str:
+    """All tables of a leaderboard: one section per protocol version, preset, provenance and preparation.
+
+    Args:
+        rows: leaderboard rows.
+        banners: (protocol, version, preset) → banner; a non-empty one means that methods are not ranked.
+        headlines: protocol → metrics to show where none is chosen.
+        better: metric → higher is better.
+        style: text, Markdown or LaTeX.
+        metric, level, post: what to show; ``None`` for the headline metrics at their level, and ``fpr`` where a column
+            has healthy subjects only.
+        bold: mark the best with terminal bold (text only; Markdown and LaTeX always do).
+    """
+    blocks = []
+    ordered = sorted(rows, key=lambda row: tuple(str(row[name]) for name in _SECTION))
+    for key, members in groupby(ordered, key=lambda row: tuple(row[name] for name in _SECTION)):
+        section = list(members)
+        banner = banners.get((key[0], key[1], key[2]), "")
+        blocks.append(_heading(key, banner, style))
+        for name in [metric] if metric else [*headlines.get(str(key[0]), ("ap",)), "fpr"]:
+            healthy_only = metric is None and name == "fpr"
+            table = _table(section, name, level, post, better.get(name, True), not banner, style, bold, healthy_only)
+            if table:
+                blocks.append(table)
+        blocks.append(_footer(section))
+    return "\n\n".join(blocks)
+
+
+def _heading(key: tuple[Any, ...], banner: str, style: Style) -> str:
+    text = f"{key[0]} v{key[1]} · preset {key[2]} · {key[3]} data"
+    if banner:
+        text += f" · {banner.upper()}"
+    return {"table": text, "markdown": f"### {text}", "latex": f"% {text}"}[style]
+
+
+def _table(
+    rows: Sequence[Row],
+    metric: str,
+    level: str | None,
+    post: str,
+    higher: bool,
+    ranked: bool,
+    style: Style,
+    bold: bool,
+    healthy_only: bool,
+) -> str:
+    chosen = [row for row in rows if row["metric"] == metric]
+    levels = [level] if level else _levels(chosen)
+    chosen = [row for row in chosen if row["level"] in levels and row["stratum"] == "all"]
+    chosen = [row for row in chosen if row["post"] == post or row["level"] != "voxel" or row["value"] is None]
+    if healthy_only:
+        with_lesions = {(row["cohort"], row["modality"]) for row in rows if row["metric"] in ("ap", "best_dice")}
+        chosen = [row for row in chosen if (row["cohort"], row["modality"]) not in with_lesions]
+    if not any(row["value"] is not None for row in chosen):
+        return "" if healthy_only or chosen == [] else _nothing(chosen, metric)
+    columns = sorted({f"{row['cohort']} {row['modality']}" for row in chosen})
+    names = sorted({_method(row) for row in chosen})
+    table = {(name, column): _entry(chosen, name, column) for name in names for column in columns}
+    best = {column: _best([table[name, column] for name in names], higher) for column in columns} if ranked else {}
+    ranks = _mean_ranks(table, names, columns, higher) if ranked and len(names) > 1 else {}
+    notes: dict[str, int] = {}
+    body = []
+    for name in names:
+        cells = [_text(table[name, column], best.get(column), notes, style, bold) for column in columns]
+        body.append([name, *cells, *([f"{ranks[name]:.2f}"] if name in ranks else [])])
+    from tabulate import tabulate
+
+    head = ["method", *columns, *(["mean rank"] if ranks else [])]
+    caption = (
+        f"{metric} ({levels[0]}{', ' + post if levels[0] == 'voxel' else ''}) with 95 % patient-bootstrap interval"
+    )
+    text = tabulate(body, headers=head, tablefmt=_TABULATE[style], disable_numparse=True)
+    legend = [f"[{number}] {reason}" for reason, number in notes.items()]
+    if any(entry.flagged for entry in table.values()):
+        legend.append("† fewer than 100 patients: the interval may be too narrow")
+    return "\n".join([caption + ":", "", text, *(["", *legend] if legend else [])])
+
+
+def _nothing(rows: Sequence[Row], metric: str) -> str:
+    reasons = dict.fromkeys(f"{row['method']} on {row['cohort']} {row['modality']}: {row['reason']}" for row in rows)
+    return "\n".join([f"{metric}: no value", *(f"  {reason}" for reason in reasons)])
+
+
+def _levels(rows: Iterable[Row]) -> list[str]:
+    present = [row["level"] for row in rows]
+    return next(([level] for level in ("voxel", "lesion", "subject", "slice") if level in present), ["voxel"])
+
+
+def _method(row: Row) -> str:
+    return f"{row['method']}[{row['variant']}]" if row["variant"] else str(row["method"])
+
+
+def _entry(rows: Sequence[Row], name: str, column: str) -> Entry:
+    mine = [row for row in rows if _method(row) == name and f"{row['cohort']} {row['modality']}" == column]
+    good = [row for row in mine if row["value"] is not None]
+    if not good:
+        first = mine[0] if mine else None
+        return Entry(
+            None, reason=first["reason"] if first else "not run", status=first["status"] if first else "missing"
+        )
+    return Entry(
+        value=fmean(row["value"] for row in good),
+        low=_mean(row["low"] for row in good),
+        high=_mean(row["high"] for row in good),
+        flagged=any(row["flagged"] for row in good),
+    )
+
+
+def _mean(values: Iterable[float | None]) -> float | None:
+    found = [value for value in values if value is not None]
+    return fmean(found) if found else None
+
+
+def _best(entries: Sequence[Entry], higher: bool) -> float | None:
+    values = [entry.value for entry in entries if entry.value is not None]
+    return (max(values) if higher else min(values)) if len(values) > 1 else None
+
+
+def _mean_ranks(
+    table: Mapping[tuple[str, str], Entry], names: Sequence[str], columns: Sequence[str], higher: bool
+) -> dict[str, float]:
+    """Mean over columns of the rank among all methods; ties share a rank, a missing value ranks last."""
+    ranks: dict[str, list[float]] = {name: [] for name in names}
+    for column in columns:
+        values = {name: table[name, column].value for name in names}
+        if all(value is None for value in values.values()):
+            continue
+        worst = float("-inf")
+        keyed = {name: worst if value is None else (value if higher else -value) for name, value in values.items()}
+        for name in names:
+            above = sum(other > keyed[name] for other in keyed.values())
+            equal = sum(other == keyed[name] for other in keyed.values())
+            ranks[name].append(above + (equal + 1) / 2)
+    return {name: fmean(found) for name, found in ranks.items() if found}
+
+
+def _text(entry: Entry, best: float | None, notes: dict[str, int], style: Style, bold: bool) -> str:
+    if entry.value is None:
+        number = notes.setdefault(entry.reason, len(notes) + 1)
+        word = "–" if entry.status == "skipped" else entry.status
+        return f"{word} [{number}]"
+    text = f"{entry.value:.3f}"
+    if best is not None and entry.value == best:
+        text = {"markdown": f"**{text}**", "latex": rf"\textbf{{{text}}}"}.get(
+            style, f"\x1b[1m{text}\x1b[0m" if bold else text
+        )
+    if entry.low is not None and entry.high is not None:
+        text += f" [{entry.low:.2f}, {entry.high:.2f}]"
+    return text + ("†" if entry.flagged else "")
+
+
+def _footer(rows: Sequence[Row]) -> str:
+    sources = sorted({row["training_source"] for row in rows if row["training_source"]})
+    seeds = len({row["seed"] for row in rows})
+    cases = {row["cohort"]: row["n_cases"] for row in rows if row["n_cases"]}
+    tested = ", ".join(f"{name} ({count})" for name, count in sorted(cases.items()))
+    lines = [f"Provenance: {rows[0]['provenance']} test cases: {tested or 'none'}; {seeds} seed{'s' * (seeds != 1)}."]
+    lines += [f"Trained on: {source}." for source in sources]
+    return "\n".join(lines)

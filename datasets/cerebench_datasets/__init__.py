@@ -1,0 +1,1 @@
+"""Built-in cohorts and the in-silico generator, registered like any third party's."""

@@ -1,0 +1,1 @@
+"""Numerical brain phantoms: deformed MNI152 anatomy, scanner contrasts and lesions, written in a cohort's layout."""

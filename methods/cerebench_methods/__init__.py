@@ -1,0 +1,1 @@
+"""Methods that ship with cerebench; registered like those of any other plugin."""

@@ -1,0 +1,1 @@
+"""Baselines every comparison needs, one module each. Importing one brings no torch."""
