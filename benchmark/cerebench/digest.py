@@ -163,10 +163,9 @@ def _source(name: str) -> Path | None:
         for candidate in candidates:
             if candidate.is_file():
                 return candidate
-    if rest:
-        return None
+    # modules that were loaded from a file under a name of the loader's choice
     loaded = getattr(sys.modules.get(name), "__file__", None)
-    spec = None if loaded else _spec(name)
+    spec = None if loaded or rest else _spec(name)
     file = loaded or (spec.origin if spec and spec.has_location else None)
     return Path(file) if file and Path(file).is_file() else None
 

@@ -160,17 +160,22 @@ def execute(request: Request, display: Display) -> RunResult:
     registry = Registry.discover([Path(folder) for folder in request.cards])
     targets = devices(request.device)
     names = registry.select("protocol", _patterns(request.protocols))
-    for line in registry.warnings():
-        display.warn(line)
     if request.dry_run:
-        plans = [_plan(request, registry, name, display) for name in names]
+        plans = _plans(request, registry, names, display)
         return _planned(request, store, plans, shard, display)
     with store.lock():
         store.sweep()
-        plans = [_plan(request, registry, name, display) for name in names]
+        plans = _plans(request, registry, names, display)
         result = _planned(request, store, plans, shard, display)
         _run_jobs(request, store, targets, plans, shard, display, result)
         return _finish(store, result, shard)
+
+
+def _plans(request: Request, registry: Registry, names: Sequence[str], display: Display) -> list[Plan]:
+    plans = [_plan(request, registry, name, display) for name in names]
+    for line in registry.warnings():  # now complete: what was selected has been loaded
+        display.warn(line)
+    return plans
 
 
 def _plan(request: Request, registry: Registry, name: str, display: Display) -> Plan:

@@ -2,97 +2,56 @@
 
 from __future__ import annotations
 
+from argparse import ArgumentParser, Namespace
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
-
-import typer
+from typing import Any
 
 from cerebench.cli.output import print_json, print_table, print_warnings
-from cerebench.paths import data_root as resolve_data_root
+from cerebench.errors import UsageError
+from cerebench.paths import data_root
 from cerebench.plugins.entries import Entry
 from cerebench.plugins.registry import Registry
+from cerebench.text import did_you_mean
 
-app = typer.Typer(help="List methods, cohorts, protocols or metrics.", no_args_is_help=True)
-
-Json = Annotated[bool, typer.Option("--json", help="Print a list of objects.")]
-
-
-@app.command()
-def methods(as_json: Json = False) -> None:
-    """List methods."""
-    registry = Registry.discover()
-    rows = [
-        _common(entry)
-        | {
-            "task": entry.task,
-            "supervision": entry.supervision,
-            "modalities": list(entry.modalities),
-            "unit": entry.unit,
-            "training": entry.training,
-            "inputs": list(entry.inputs),
-            "citation": entry.citation,
-            "reimplementation": entry.reimplementation,
-            "cost": entry.cost,
-        }
-        for entry in registry.methods()
-    ]
-    if not as_json:
-        rows = [row | {"modalities": row["modalities"] or "any"} for row in rows]
-    _show(registry, rows, as_json, ("name", "task", "supervision", "unit", "modalities", "source", "state", "summary"))
+Row = dict[str, Any]
 
 
-@app.command()
-def cohorts(
-    as_json: Json = False,
-    data_root: Annotated[
-        Path | None,
-        typer.Option("--data-root", metavar="DIR", help="Folder that holds the cohorts' folders [CEREBENCH_DATA]."),
-    ] = None,
-    cards: Annotated[
-        list[Path] | None, typer.Option("--cards", metavar="DIR", help="Folder with further cards; may be repeated.")
-    ] = None,
-) -> None:
-    """List cohorts. 'available': real (a folder of the data root), in-silico (can be simulated), or none."""
-    root = resolve_data_root(data_root)
-    registry = Registry.discover(cards=cards or [])
-    rows = [
-        _common(entry)
-        | {
-            "title": entry.title,
-            "modalities": list(entry.modalities),
-            "healthy": entry.healthy,
-            "licence": entry.licence,
-            "available": entry.available(root) if entry.state == "ok" else "none",
-        }
-        for entry in registry.cohorts()
-    ]
-    columns = ("name", "available", "healthy", "modalities", "licence", "source", "state", "summary")
-    _show(registry, rows, as_json, columns)
+def main(words: list[str]) -> None:
+    """Print a listing as a table, or with ``--json`` as a list of objects."""
+    if words and not words[0].startswith("-") and words[0] not in _LISTINGS:
+        raise UsageError(f"bench list {words[0]}: unknown listing: {did_you_mean(words[0], _LISTINGS)}")
+    options = _parser().parse_args(words)
+    rows_of, columns = _LISTINGS[options.kind]
+    cards = getattr(options, "cards", None) or []
+    registry = Registry.discover(cards=cards)
+    rows = rows_of(registry, options)
+    print_warnings(registry.warnings())
+    if options.json:
+        print_json(rows)
+        return
+    healthy = all(row["state"] == "ok" for row in rows)
+    print_table(rows, [column for column in columns if column != "state" or not healthy], "nothing is installed")
 
 
-@app.command()
-def protocols(as_json: Json = False) -> None:
-    """List protocols."""
-    registry = Registry.discover()
-    rows = [
-        _common(entry) | {"title": entry.title, "protocol_version": entry.protocol_version}
-        for entry in registry.protocols()
-    ]
-    _show(registry, rows, as_json, ("name", "protocol_version", "source", "state", "summary"))
+def _parser() -> ArgumentParser:
+    parser = ArgumentParser(prog="bench list", description="List methods, cohorts, protocols or metrics.")
+    kinds = parser.add_subparsers(dest="kind", metavar="KIND", required=True, help=", ".join(_LISTINGS))
+    for kind in _LISTINGS:
+        one = kinds.add_parser(kind, description=f"List {kind}.", allow_abbrev=False)
+        one.add_argument("--json", action="store_true", help="print a list of objects")
+        if kind == "cohorts":
+            one.epilog = "'available': real (a folder of the data root), in-silico (can be simulated), or none."
+            one.add_argument(
+                "--data-root", metavar="DIR", type=Path, help="folder that holds the cohorts' folders [CEREBENCH_DATA]"
+            )
+            one.add_argument(
+                "--cards", metavar="DIR", type=Path, action="append", help="folder with further cards; may be repeated"
+            )
+    return parser
 
 
-@app.command()
-def metrics(as_json: Json = False) -> None:
-    """List metrics."""
-    registry = Registry.discover()
-    rows = [
-        _common(entry) | {"levels": list(entry.levels), "higher_is_better": entry.higher_is_better}
-        for entry in registry.metrics()
-    ]
-    _show(registry, rows, as_json, ("name", "levels", "higher_is_better", "source", "state", "summary"))
-
-
-def _common(entry: Entry) -> dict[str, Any]:
+def _common(entry: Entry) -> Row:
     return {
         "name": entry.name,
         "summary": entry.summary,
@@ -103,10 +62,62 @@ def _common(entry: Entry) -> dict[str, Any]:
     }
 
 
-def _show(registry: Registry, rows: list[dict[str, Any]], as_json: bool, columns: tuple[str, ...]) -> None:
-    print_warnings(registry.warnings())
-    if as_json:
-        print_json(rows)
-    else:
-        hidden = {"state"} if all(row["state"] == "ok" for row in rows) else set()
-        print_table(rows, [column for column in columns if column not in hidden], "nothing is installed")
+def _methods(registry: Registry, options: Namespace) -> list[Row]:
+    return [
+        _common(entry)
+        | {
+            "task": entry.task,
+            "supervision": entry.supervision,
+            "modalities": list(entry.modalities) if options.json else list(entry.modalities) or "any",
+            "unit": entry.unit,
+            "training": entry.training,
+            "inputs": list(entry.inputs),
+            "citation": entry.citation,
+            "reimplementation": entry.reimplementation,
+            "cost": entry.cost,
+        }
+        for entry in registry.methods()
+    ]
+
+
+def _cohorts(registry: Registry, options: Namespace) -> list[Row]:
+    root = data_root(options.data_root)
+    return [
+        _common(entry)
+        | {
+            "title": entry.title,
+            "modalities": list(entry.modalities),
+            "healthy": entry.healthy,
+            "licence": entry.licence,
+            "available": entry.available(root) if entry.state == "ok" else "none",
+        }
+        for entry in registry.cohorts()
+    ]
+
+
+def _protocols(registry: Registry, options: Namespace) -> list[Row]:
+    return [
+        _common(entry) | {"title": entry.title, "protocol_version": entry.protocol_version}
+        for entry in registry.protocols()
+    ]
+
+
+def _metrics(registry: Registry, options: Namespace) -> list[Row]:
+    return [
+        _common(entry) | {"levels": list(entry.levels), "higher_is_better": entry.higher_is_better}
+        for entry in registry.metrics()
+    ]
+
+
+_LISTINGS: dict[str, tuple[Callable[[Registry, Namespace], list[Row]], tuple[str, ...]]] = {
+    "methods": (
+        _methods,
+        ("name", "task", "supervision", "unit", "modalities", "source", "state", "summary"),
+    ),
+    "cohorts": (
+        _cohorts,
+        ("name", "available", "healthy", "modalities", "licence", "source", "state", "summary"),
+    ),
+    "protocols": (_protocols, ("name", "protocol_version", "source", "state", "summary")),
+    "metrics": (_metrics, ("name", "levels", "higher_is_better", "source", "state", "summary")),
+}

@@ -1,107 +1,76 @@
 """Entry point of ``bench``.
 
-Each command is one line in ``COMMANDS``: its name, where it lives (``module:object``) and its help. ``bench --help``
-prints these lines; a command's module is imported only when that command is called. The object is a function with typer
-annotations (it becomes the command) or a ``typer.Typer`` (it becomes a group). A command raises ``BenchError`` for what
-the user has to know and ``typer.Exit(code)`` for its exit code.
+Each command is one line in ``COMMANDS``. ``bench --help`` prints these lines; a command's module is imported only when
+that command is called, and it is one of:
 
-Exit codes: 0 all fine; 1 finished, but something in it failed; 2 usage or configuration, or an error of the harness;
+* a function with typer annotations, or a ``typer.Typer`` for a group of commands;
+* a light command (``light=True``): a function that takes the rest of the words and parses them with argparse. typer
+  imports pydantic as soon as it parses anything, which alone would use up the half second that listings may take.
+
+A command raises ``BenchError`` for what the user has to know and ``typer.Exit(code)`` (light ones: ``SystemExit``) for
+its exit code: 0 all fine; 1 finished, but something in it failed; 2 usage or configuration, or a fault of the harness;
 130 interrupted.
 """
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
-from typing import Annotated, Any
+from typing import Any, NamedTuple
 
-import typer
-from typer.core import TyperCommand, TyperGroup
-
-from cerebench.errors import BenchError
+from cerebench import __version__
+from cerebench.errors import BenchError, UsageError
 from cerebench.text import did_you_mean
 
-COMMANDS: dict[str, tuple[str, str]] = {
-    "run": ("cerebench.cli.run:run", "Evaluate methods on cohorts under a protocol, and print the leaderboard."),
-    "leaderboard": ("cerebench.cli.leaderboard:leaderboard", "Print the leaderboard of what has been run."),
-    "list": ("cerebench.cli.listing:app", "List methods, cohorts, protocols or metrics."),
-    "show": ("cerebench.cli.show:app", "Show one method, cohort or protocol in full."),
-    "data": ("cerebench.cli.data:app", "Show which cohorts are there; write in-silico twins."),
-    "plugins": ("cerebench.cli.plugins:app", "List plugins with their state; check one against the contract."),
-    "doctor": ("cerebench.cli.doctor:doctor", "Check the installation: versions, devices, folders, plugins."),
+
+class Command(NamedTuple):
+    """Where a command lives (``module:object``), its line of help, and whether it parses its words itself."""
+
+    target: str
+    help: str
+    light: bool = False
+
+
+COMMANDS: dict[str, Command] = {
+    "run": Command("cerebench.cli.run:run", "Evaluate methods on cohorts under a protocol; print the leaderboard."),
+    "leaderboard": Command("cerebench.cli.leaderboard:leaderboard", "Print the leaderboard of what has been run."),
+    "list": Command("cerebench.cli.listing:main", "List methods, cohorts, protocols or metrics.", light=True),
+    "show": Command("cerebench.cli.show:app", "Show one method, cohort or protocol in full."),
+    "data": Command("cerebench.cli.data:app", "Show which cohorts are there; write in-silico twins."),
+    "plugins": Command("cerebench.cli.plugins:app", "List plugins with their state; check one against the contract."),
+    "doctor": Command("cerebench.cli.doctor:doctor", "Check the installation: versions, devices, folders, plugins."),
 }
 
+OPTIONS = ["--version", "--debug", "--help"]
+USAGE = """Usage: bench [OPTIONS] COMMAND [ARGS]...
 
-class LazyGroup(TyperGroup):
-    """A group that knows its commands' help without importing them."""
+  A benchmark for brain MRI: one evaluation loop, many cohorts, tables with
+  confidence intervals.
 
-    def list_commands(self, ctx: Any) -> list[str]:
-        """Names, in the order of ``COMMANDS``."""
-        return list(COMMANDS)
+Options:
+  --version  Show the version and exit.
+  --debug    Show tracebacks of errors; may stand anywhere on the line.
+  --help     Show this message and exit; 'bench COMMAND --help' shows more.
 
-    def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        """What help and completion need of a command: its name and its line of help."""
-        return TyperCommand(cmd_name, help=COMMANDS[cmd_name][1]) if cmd_name in COMMANDS else None
-
-    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        """Import the command that is called."""
-        name = args[0]
-        if name not in COMMANDS:
-            ctx.fail(f"unknown command {name!r}: {did_you_mean(name, COMMANDS)}")
-        return name, load_command(name), args[1:]
-
-    def invoke(self, ctx: Any) -> Any:
-        """Run the command; Ctrl-C ends with 130 under every version of typer."""
-        try:
-            return super().invoke(ctx)
-        except KeyboardInterrupt:
-            print("Interrupted", file=sys.stderr)
-            raise typer.Exit(130) from None
-
-
-def load_command(name: str) -> Any:
-    """Import a command's module and build the command."""
-    target, text = COMMANDS[name]
-    module_name, _, attribute = target.partition(":")
-    found = getattr(import_module(module_name), attribute)
-    if isinstance(found, typer.Typer):
-        group = typer.main.get_group(found)
-        group.name = name
-        return group
-    single = typer.Typer(add_completion=False)
-    single.command(name, help=text if not found.__doc__ else None)(found)
-    return typer.main.get_command(single)
-
-
-app = typer.Typer(cls=LazyGroup, add_completion=True, no_args_is_help=True, pretty_exceptions_enable=False)
-
-
-def _version(wanted: bool) -> None:
-    if wanted:
-        from cerebench import __version__
-
-        typer.echo(f"cerebench {__version__}")
-        raise typer.Exit
-
-
-@app.callback()
-def bench(
-    version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
-    ] = False,
-    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks; may stand anywhere on the line.")] = False,
-) -> None:
-    """A benchmark for brain MRI: one evaluation loop, many cohorts, tables with confidence intervals."""
+Commands:
+"""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run ``bench``; ends the process with one of the exit codes above."""
-    given = list(sys.argv[1:] if arguments is None else arguments)
-    debug = "--debug" in given
-    command = typer.main.get_command(app)
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in words
     try:
-        command.main(args=[word for word in given if word != "--debug"], prog_name="bench")
+        sys.exit(_run([word for word in words if word != "--debug"]))
+    except KeyboardInterrupt:
+        print("Interrupted", file=sys.stderr)
+        sys.exit(130)
+    except BrokenPipeError:
+        # the reader (head, less) has gone; what Python still holds for it must not raise again at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
     except Exception as error:
         expected = isinstance(error, BenchError)
         if debug or not expected:
@@ -111,3 +80,48 @@ def main(arguments: Sequence[str] | None = None) -> None:
         fault = "" if expected else f"this is a fault of cerebench, please report it: {type(error).__name__}: "
         print(f"Error: {fault}{' '.join(str(error).split())}", file=sys.stderr)
         sys.exit(2)
+
+
+def _run(words: list[str]) -> int:
+    name, *rest = words or ["--help"]
+    if name in ("--help", "-h"):
+        width = max(map(len, COMMANDS))
+        print(USAGE + "\n".join(f"  {name:<{width}}  {command.help}" for name, command in COMMANDS.items()))
+        return 0
+    if name == "--version":
+        print(f"cerebench {__version__}")
+        return 0
+    if name not in COMMANDS:
+        what, known = ("option", OPTIONS) if name.startswith("-") else ("command", list(COMMANDS))
+        raise UsageError(f"unknown {what} {name!r}: {did_you_mean(name, known)}")
+    module_name, _, attribute = COMMANDS[name].target.partition(":")
+    found = getattr(import_module(module_name), attribute)
+    if COMMANDS[name].light:
+        found(rest)
+        return 0
+    return _run_typer(name, found, rest)
+
+
+def _run_typer(name: str, found: Any, words: list[str]) -> int:
+    import typer
+
+    if isinstance(found, typer.Typer):
+        command: Any = typer.main.get_group(found)
+    else:
+        single = typer.Typer(add_completion=False)
+        single.command(name)(found)
+        command = typer.main.get_command(single)
+    # typer carries its own copy of click since 0.26, so the class of its errors has no stable address
+    click_error: Any = next(base for base in typer.BadParameter.__mro__ if base.__name__ == "ClickException")
+    try:
+        code = command.main(args=words, prog_name=f"bench {name}", standalone_mode=False)
+    except typer.Abort:
+        raise KeyboardInterrupt from None
+    except click_error as error:
+        error.show()
+        return int(error.exit_code)
+    return code if isinstance(code, int) else 0
+
+
+if __name__ == "__main__":
+    main()

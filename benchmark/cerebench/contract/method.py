@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from cerebench.contract.data import Volumes
 from cerebench.contract.info import MethodInfo
 from cerebench.errors import MethodError, UsageError
+from cerebench.text import did_you_mean
 
 if TYPE_CHECKING:
     from torch import Tensor, device
@@ -119,11 +120,11 @@ class Method:
         except ValidationError as error:
             first = error.errors()[0]
             name = ".".join(str(part) for part in first["loc"])
-            known = ", ".join(cls.Settings.model_fields) or "none"
-            raise UsageError(
-                f"setting {name!r} of method {cls.info.name!r}: {first['msg']} (found {first.get('input')!r}); "
-                f"its settings are: {known}"
-            ) from None
+            if first["type"] == "extra_forbidden":
+                hint = did_you_mean(name, cls.Settings.model_fields)
+                raise UsageError(f"method {cls.info.name!r} has no setting {name!r}: {hint}") from None
+            found = f"(found {first.get('input')!r})"
+            raise UsageError(f"setting {name!r} of method {cls.info.name!r}: {first['msg']} {found}") from None
 
     def build(self, modalities: tuple[str, ...], shape: tuple[int, ...], spacing: tuple[float, ...]) -> None:
         """Create networks and buffers as attributes, from the settings alone.

@@ -10,15 +10,16 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
 
-from cerebench.executors.processes import start_process, use_server
 from cerebench.executors.work import Event, quiet_output, run_job
 from cerebench.plan.cells import Job
+from cerebench.processes import start_process, use_server
 from cerebench.store import Status, Store
 
 _WATCH_S = 0.2
@@ -45,7 +46,7 @@ Listener = Callable[[Job, Event], None]
 def run_in_process(jobs: Sequence[Job], store: Store, devices: Sequence[str], listen: Listener) -> None:
     """Run jobs one after another in this process: for debugging; nothing contains a crash or a hang."""
     for job in jobs:
-        run_job(job, store, devices[0], lambda event, job=job: listen(job, event))
+        run_job(job, store, devices[0], partial(listen, job))
 
 
 def run_jobs(
@@ -143,10 +144,10 @@ class _Worker:
     def _timeout(self) -> float | None:
         if self.limits.timeout_s is not None:
             return self.limits.timeout_s
-        for cell in (*self.job.stages, *self.job.references, *self.job.evaluations):
-            if cell.path == self.cell:
-                return cell.timeout_s
-        return None
+        return next(
+            (limit for path, limit in cell_limits(self.job) if path == self.cell),
+            None,
+        )
 
     def kill(self) -> None:
         with contextlib.suppress(Exception):
@@ -177,11 +178,10 @@ class _Worker:
         return self._rest(full, listen)
 
     def _next(self) -> tuple[str, str]:
-        for what, cells in (("train", self.job.stages), ("evaluate", self.job.evaluations)):
-            for cell in cells:
-                if cell.path not in self.finished and not self.store.done(cell.path):
-                    return cell.path, what
-        return "", ""
+        paths = [(stage.path, "train") for stage in self.job.stages]
+        paths += [(cell.path, "evaluate") for cell in self.job.evaluations]
+        left = (item for item in paths if item[0] not in self.finished and not self.store.done(item[0]))
+        return next(left, ("", ""))
 
     def _rest(self, reason: str, listen: Listener) -> Job | None:
         """The job without the cells that the crash made impossible."""
@@ -197,6 +197,16 @@ class _Worker:
                 continue
             evaluations.append(cell)
         return replace(self.job, evaluations=tuple(evaluations)) if evaluations else None
+
+
+def cell_limits(job: Job) -> Iterator[tuple[str, float]]:
+    """Path and time limit of every cell of a job."""
+    for stage in job.stages:
+        yield stage.path, stage.timeout_s
+    for reference in job.references:
+        yield reference.path, reference.timeout_s
+    for cell in job.evaluations:
+        yield cell.path, cell.timeout_s
 
 
 def _crash(code: int | None) -> str:

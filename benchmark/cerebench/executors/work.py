@@ -7,11 +7,12 @@ import sys
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from cerebench.errors import BenchError
-from cerebench.plan.cells import Job
+from cerebench.plan.cells import EvaluationCell, Job, ReferenceCell, StageCell
 from cerebench.store import Store
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ class Event:
 
 
 Emit = Callable[[Event], None]
+Progress = Callable[[int, int, str], None]
 
 
 def run_job(job: Job, store: Store, device: str, emit: Emit, threads: int | None = None) -> None:
@@ -68,52 +70,51 @@ class _Runner:
     def run(self) -> None:
         broken = self._train()
         references = {cell.path: cell for cell in self.job.references}
+        failed: dict[str, str] = {}
         for cell in self.job.evaluations:
             if self.store.done(cell.path):
                 self._rescore(cell.path)
                 self.emit(Event("end", cell.path, "evaluate", "kept"))
                 continue
-            reason = broken or self._reference(references[cell.reference])
+            if not broken and cell.reference not in failed:
+                failed[cell.reference] = self._reference(references[cell.reference])
+            reason = broken or failed[cell.reference]
             if reason:
-                status = "failed"
                 self.store.record_failure(cell.path, "failed", reason)
-                self.emit(Event("end", cell.path, "evaluate", status, reason))
-                continue
-            self._attempt(cell.path, "evaluate", lambda progress, cell=cell: self._evaluate(cell, progress))
+                self.emit(Event("end", cell.path, "evaluate", "failed", reason))
+            else:
+                self._attempt(cell.path, "evaluate", partial(self._evaluate, cell))
 
     def _train(self) -> str:
         """Run missing stages; returns why the artefact is missing, empty if it is there."""
         if all(self.store.done(cell.path) for cell in self.job.evaluations):
             return ""
-        from cerebench.loop.stages import run_stage
-
         for cell in self.job.stages:
             if self.store.done(cell.path):
                 continue
-            reason = self._attempt(
-                cell.path,
-                "train",
-                lambda progress, cell=cell: run_stage(self._cls(), self.job, cell, self.store, self.target, progress),
-            )
+            reason = self._attempt(cell.path, "train", partial(self._stage, cell))
             if reason:
                 return f"training stage {cell.name!r} failed: {reason}"
         return ""
 
-    def _reference(self, cell: Any) -> str:
+    def _reference(self, cell: ReferenceCell) -> str:
+        """Predict the validation cases if need be; returns why that failed, empty if it is fine."""
         if self.store.done(cell.path):
             return ""
-        from cerebench.loop.reference import run_reference
-
-        reason = self._attempt(
-            cell.path,
-            "reference",
-            lambda progress: run_reference(
-                self._method(cell.artefact), self.job, cell, self.store, self.target, progress
-            ),
-        )
+        reason = self._attempt(cell.path, "reference", partial(self._validate, cell))
         return f"prediction of the validation cases failed: {reason}" if reason else ""
 
-    def _evaluate(self, cell: Any, progress: Callable[[int, int, str], None]) -> None:
+    def _stage(self, cell: StageCell, progress: Progress) -> None:
+        from cerebench.loop.stages import run_stage
+
+        run_stage(self._cls(), self.job, cell, self.store, self.target, progress)
+
+    def _validate(self, cell: ReferenceCell, progress: Progress) -> None:
+        from cerebench.loop.reference import run_reference
+
+        run_reference(self._method(cell.artefact), self.job, cell, self.store, self.target, progress)
+
+    def _evaluate(self, cell: EvaluationCell, progress: Progress) -> None:
         from cerebench.loop.evaluate import run_evaluation
 
         run_evaluation(self._method(cell.artefact), self.job, cell, self.store, self.target, progress)
@@ -124,7 +125,7 @@ class _Runner:
         if not current(self.store.path(path)):
             write_metrics(self.store.path(path))
 
-    def _attempt(self, path: str, what: Kind, work: Callable[[Callable[[int, int, str], None]], Any]) -> str:
+    def _attempt(self, path: str, what: Kind, work: Callable[[Progress], Any]) -> str:
         """Run one cell; returns the reason of its failure, empty if it is fine."""
         from cerebench.loop.predict import out_of_memory
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cerebench.plan.cells import CaseRef
 from cerebench.prepare.cache import Prepared
@@ -45,17 +45,18 @@ def load_case(ref: CaseRef, target: device) -> Loaded:
     import torch
 
     entry = prepared(ref)
-    image = torch.from_numpy(np.array(entry.image(), dtype=np.float32))
-    brain = torch.from_numpy(np.array(entry.brain(), dtype=bool))
     labels = entry.labels()
-    mask = None if labels is None else torch.from_numpy(np.array(labels, dtype=np.uint8))
-    if target.type == "cuda":
-        image, brain = image.pin_memory(), brain.pin_memory()
+
+    def move(array: np.ndarray[Any, Any]) -> Tensor:
+        # stored with slices contiguous; methods get the usual order, and memory of their own
+        tensor = torch.from_numpy(np.asarray(array)).clone(memory_format=torch.contiguous_format)
+        return tensor.pin_memory().to(target, non_blocking=True) if target.type == "cuda" else tensor
+
     return Loaded(
         ref=ref,
-        image=image.to(target, non_blocking=True),
-        brain=brain.to(target, non_blocking=True),
-        labels=None if mask is None else mask.to(target, non_blocking=True),
+        image=move(entry.image()),
+        brain=move(entry.brain()),
+        labels=None if labels is None else move(labels),
         spacing=entry.spacing,
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cerebench.contract.method import Method
 from cerebench.jsonio import read_json, write_json
@@ -14,6 +14,7 @@ from cerebench.loop.feed import feed
 from cerebench.loop.predict import BatchBackoff
 from cerebench.loop.thresholds import Scored, ThresholdRule
 from cerebench.plan.cells import CaseRef, Job, ReferenceCell
+from cerebench.scoring.sketch import ScoreSketch
 from cerebench.scoring.storage import load_sketches, save_sketches
 from cerebench.store import Store, status_record
 
@@ -35,7 +36,8 @@ def run_reference(
     timer = StageTimer(target)
     batch = BatchBackoff(job.options.slice_batch)
     with store.writing(cell.path) as folder:
-        records, sketches = [], {}
+        records: list[dict[str, Any]] = []
+        sketches: dict[str, ScoreSketch] = {}
         todo: list[tuple[str, CaseRef]] = [(role, ref) for role in ROLES for ref in getattr(cell, role)]
         done: dict[str, Scored] = {}
         fresh = [ref for ref in {ref.key: ref for _, ref in todo}.values()]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 from cerebench.contract.info import API_VERSION, Stage
@@ -63,12 +65,22 @@ def stage_key(
             "parent": parent,
             "modalities": list(modalities),
             "grid": dict(grid),
+            "training": _training_digest(),
             "train": data_fingerprint(train, labels=stage.data == "labelled"),
             "validation": data_fingerprint(validation, labels=stage.data == "labelled"),
             "seed": seed,
             "precision": precision,
         }
     )
+
+
+@cache
+def _training_digest() -> str:
+    """The sources of the shared training loop: every learnt method stands on them."""
+    import cerebench.training
+
+    folder = Path(cerebench.training.__file__).parent
+    return digest([[path.name, path.read_text(encoding="utf-8")] for path in sorted(folder.glob("*.py"))])
 
 
 def data_fingerprint(cases: Iterable[CaseRef], labels: bool = False) -> str:

@@ -40,9 +40,11 @@ class Pool:
     @property
     def notes(self) -> tuple[str, ...]:
         """What must be told of the pool: a fallback of its splits, cases that are not ready."""
-        unready = self.listing.unready
-        left = f"{len(unready)} of {len(self.listing.cases)} cases have no brain mask and are left out (first: {unready[0]})"
-        return tuple(filter(None, [self.splits.fallback, left if unready else ""]))
+        found = list(filter(None, [self.splits.fallback]))
+        if unready := self.listing.unready:
+            total = len(self.listing.cases)
+            found.append(f"{len(unready)} of {total} cases have no brain mask and are left out (first: {unready[0]})")
+        return tuple(found)
 
     def cases(self, role: str, *modalities: str) -> list[Case]:
         """Cases of a role that have the modalities and are ready to use, sorted by id."""
@@ -122,7 +124,7 @@ class Sources:
                 else:
                     raise DataError(located if isinstance(located, str) else f"{located.root} holds in-silico data")
                 fractions = self._protocol.splits.healthy if listing.card.healthy else self._protocol.splits.lesion
-                self._pools[key] = Pool(listing, assign_splits(listing.cases, dict(fractions)))
+                self._pools[key] = Pool(listing, assign_splits(listing.cases, {role: share for role, share in fractions.items()}))
             except DataError as error:
                 self._pools[key] = str(error)
         return self._pools[key]

@@ -14,14 +14,13 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Literal
 
 from cerebench.errors import PluginError
-from cerebench.plugins.hookspecs import PROJECT
 from cerebench.plugins.manifest import SUPPORTED_APIS, Manifest, find_manifest, read_manifest
 from cerebench.plugins.patterns import matches
 
 ALLOW = "CEREBENCH_PLUGINS"
 BLOCK = "CEREBENCH_BLOCK_PLUGINS"
 STRICT = "CEREBENCH_STRICT_PLUGINS"
-BUILT_IN = "cerebench"
+GROUP = BUILT_IN = "cerebench"
 
 State = Literal["ok", "failed", "blocked", "duplicate", "incompatible"]
 
@@ -107,7 +106,7 @@ def discover_plugins(environ: Mapping[str, str] | None = None) -> list[Plugin]:
 
 def _installed() -> list[tuple[EntryPoint, str, str]]:
     points = []
-    for point in entry_points(group=PROJECT):
+    for point in entry_points(group=GROUP):
         distribution = point.dist
         name, version = (distribution.name, distribution.version) if distribution else ("unknown", "")
         points.append((point, name, version))

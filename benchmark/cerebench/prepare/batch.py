@@ -10,12 +10,13 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
-from multiprocessing.context import BaseContext
+from multiprocessing.context import SpawnContext
 from typing import Any
 
 from cerebench.contract.data import Case, ReadPolicy
 from cerebench.errors import DataError
 from cerebench.prepare.cache import Prepared, Preparer
+from cerebench.processes import start_process
 
 RequestKey = tuple[str, str, tuple[str, ...]]
 Progress = Callable[[int, int, str], None]
@@ -103,22 +104,13 @@ def _work(pipe: Connection, preparer: Preparer) -> None:
         return
 
 
-def _context() -> BaseContext:
-    # Never a plain fork: the parent may hold threads and a CUDA context.
-    if "forkserver" not in multiprocessing.get_all_start_methods():
-        return multiprocessing.get_context("spawn")
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["cerebench.prepare.steps", "nibabel", "scipy.ndimage"])
-    return context
-
-
 class _Worker:
     """A process and the one request it is working on."""
 
-    def __init__(self, context: BaseContext, preparer: Preparer) -> None:
+    def __init__(self, context: SpawnContext, preparer: Preparer) -> None:
         self.pipe, theirs = context.Pipe()
-        self.process = context.Process(target=_work, args=(theirs, preparer), daemon=True)  # type: ignore[attr-defined]
-        self.process.start()
+        self.process = context.Process(target=_work, args=(theirs, preparer), daemon=True)
+        start_process(self.process)
         theirs.close()
         self.request: Request | None = None
 
@@ -141,7 +133,8 @@ def _in_processes(
     count: int,
     finish: Callable[[RequestKey, Prepared | DataError], None],
 ) -> None:
-    context = _context()
+    # Never a plain fork: the parent may hold threads and a CUDA context.
+    context = multiprocessing.get_context("spawn")
     queue = deque(missing)
     workers: dict[Connection, _Worker] = {}
 

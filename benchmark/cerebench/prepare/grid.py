@@ -172,8 +172,7 @@ def voxels_outside(mask: Array, matrix: Array, shape: tuple[int, ...]) -> int:
 
     def inside(places: Array) -> Array:
         index = places @ back[:3, :3].T + back[:3, 3]
-        held: Array = ((index >= -0.5) & (index < np.array(shape) - 0.5)).all(axis=1)
-        return held
+        return np.asarray(((index >= -0.5) & (index < np.array(shape) - 0.5)).all(axis=1))
 
     box = bounding_box(mask)
     corners = np.array(list(product(*((side.start, side.stop - 1) for side in box))))

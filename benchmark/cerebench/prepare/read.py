@@ -71,7 +71,9 @@ def read_mask(path: Path) -> Scan:
     """
     scan = read_volume(path)
     rounded = np.rint(scan.data)
-    if not np.allclose(scan.data, rounded, rtol=0.0, atol=_INTEGER_TOLERANCE):
+    if not np.array_equal(scan.data, rounded) and not np.allclose(
+        scan.data, rounded, rtol=0.0, atol=_INTEGER_TOLERANCE
+    ):
         value = float(scan.data.flat[int(np.abs(scan.data - rounded).argmax())])
         raise DataError(
             f"{path}: found the value {value:g} in a mask, expected integers; "

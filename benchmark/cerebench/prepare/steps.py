@@ -186,8 +186,9 @@ def label_states(mask: Scan, labels: Mapping[int, str]) -> Array:
         states[mask.data == value] = state
     unknown = mask.data[states == _UNKNOWN]
     if len(unknown):
+        expected = ", ".join(str(value) for value in sorted(known))
         raise DataError(
-            f"{mask.path}: found label value {int(unknown.min())}, expected one of {', '.join(map(str, sorted(known)))}; "
+            f"{mask.path}: found label value {int(unknown.min())}, expected one of {expected}; "
             "correct the mask or the card's label map"
         )
     return states

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from cerebench.scoring.codes import DROPPED_BITS, FLOAT32_MAX, INFINITE_BITS, N_CODES, ZERO_CODE
+from cerebench.scoring.codes import DROPPED_BITS, FLOAT32_MAX, INFINITE_BITS, N_CODES, ZERO_CODE, encode
 
 Array = npt.NDArray[Any]
 
@@ -19,6 +19,8 @@ MAX_THREADS = 4
 """A thread's table takes 8 MiB."""
 VOXELS_WORTH_A_THREAD = 1 << 18
 CONVERTED_AT_ONCE = 1 << 18
+COPIED_AT_ONCE = 1 << 20
+FEW_VOXELS = 1 << 15
 CUDA_AT_ONCE = 1 << 24
 PIECE_LIMIT = 1 << 31
 """Tables count in 32 bits, so that no table may see more voxels than this between two gatherings."""
@@ -89,7 +91,9 @@ def count(scores: Any, labels: Any, ignore: Any = None) -> CodeCounts:
         raise ValueError(f"labels are {arrays[1].dtype}: expected 0/1 or bool")
     if ignore is not None and arrays[2].dtype.kind != "b":
         raise ValueError(f"ignore is {arrays[2].dtype}: expected bool (True = left out)")
-    return add_counts([_count_piece(piece) for piece in _contiguous_pieces(arrays)])
+    if arrays[0].size <= FEW_VOXELS:
+        return _count_few(arrays)
+    return _count_many(arrays)
 
 
 def _as_array(value: Any) -> Array:
@@ -104,42 +108,73 @@ def _as_array(value: Any) -> Array:
 
 
 def _contiguous_pieces(arrays: list[Array]) -> Iterator[list[Array]]:
-    """Flat, aligned, contiguous pieces of arrays of one shape, without copying more than a slab."""
+    """Flat contiguous pieces of arrays of one shape; what is not contiguous is copied slab by slab."""
     if all(array.flags.f_contiguous for array in arrays):
         arrays = [array.T for array in arrays]
-    if arrays[0].ndim <= 1 or all(array.flags.c_contiguous for array in arrays):
+    if arrays[0].size <= COPIED_AT_ONCE or all(array.flags.c_contiguous for array in arrays):
         flat = [np.ascontiguousarray(array).reshape(-1) for array in arrays]
         for begin in range(0, flat[0].size, PIECE_LIMIT):
             yield [array[begin : begin + PIECE_LIMIT] for array in flat]
+        return
+    if arrays[0].ndim == 1:
+        for begin in range(0, arrays[0].size, COPIED_AT_ONCE):
+            yield from _contiguous_pieces([array[begin : begin + COPIED_AT_ONCE] for array in arrays])
         return
     for index in range(arrays[0].shape[0]):
         yield from _contiguous_pieces([array[index] for array in arrays])
 
 
-def _count_piece(piece: list[Array]) -> CodeCounts:
+def _count_few(arrays: list[Array]) -> CodeCounts:
+    """Sorting beats a table for slices and lesion crops."""
+    flat = [array.reshape(-1) for array in arrays]
+    keep = ~flat[2] if len(flat) > 2 else slice(None)
+    scores, labels, flags = _convert(flat[0][keep], flat[1][keep])
+    if not np.isfinite(scores).all():
+        flags |= NOT_FINITE
+    if labels.dtype == np.uint8 and (labels > 1).any():
+        flags |= BAD_LABEL
+    _refuse(flags)
+    pairs, totals = np.unique(encode(scores).astype(np.int64) * 2 + labels, return_counts=True)
+    codes, index = np.unique(pairs >> 1, return_inverse=True)
+    counts = np.zeros((2, codes.size), np.int64)
+    counts[pairs & 1, index] = totals
+    return CodeCounts(codes.astype(np.uint32), counts[0], counts[1])
+
+
+def _count_many(arrays: list[Array]) -> CodeCounts:
+    """Counting in tables, one a thread, gathered before any could overflow."""
+    threads = max(1, min(MAX_THREADS, usable_cpus(), arrays[0].size // VOXELS_WORTH_A_THREAD))
+    tables = np.zeros((threads, 2 * N_CODES), np.uint32)
+    found, seen, flags = [], 0, 0
+    # threads of this call only: nothing is left behind that a fork could break
+    with ThreadPoolExecutor(threads) as pool:
+        for piece in _contiguous_pieces(arrays):
+            if seen and seen + piece[0].size > PIECE_LIMIT:
+                found.append(_gather(tables))
+                tables[:] = 0
+                seen = 0
+            step = -(-piece[0].size // threads)
+            parts = [[array[k * step : (k + 1) * step] for array in piece] for k in range(threads)]
+            for flag in pool.map(_count_thread, parts, tables):
+                flags |= flag
+            seen += piece[0].size
+    _refuse(flags)
+    return add_counts([*found, _gather(tables)])
+
+
+def usable_cpus() -> int:
+    """CPUs this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _gather(tables: npt.NDArray[np.uint32]) -> CodeCounts:
     from cerebench.scoring import kernels
 
-    size = piece[0].size
-    threads = max(1, min(MAX_THREADS, len(os.sched_getaffinity(0)), size // VOXELS_WORTH_A_THREAD))
-    tables = np.zeros((threads, 2 * N_CODES), np.uint32)
-    step = -(-size // threads)
-
-    def work(thread: int) -> int:
-        part = [array[thread * step : (thread + 1) * step] for array in piece]
-        return _count_thread(part, tables[thread])
-
-    if threads == 1:
-        flags = work(0)
-    else:
-        # threads of this call only: nothing is left behind that a fork could break
-        with ThreadPoolExecutor(threads) as pool:
-            flags = 0
-            for found in pool.map(work, range(threads)):
-                flags |= found
-    _refuse(flags)
-    n_codes = kernels.occupied(tables, 0, N_CODES)
+    n_codes = kernels.occupied(tables)
     counts = CodeCounts(np.empty(n_codes, np.uint32), np.empty(n_codes, np.int64), np.empty(n_codes, np.int64))
-    kernels.gather(tables, 0, N_CODES, *counts)
+    kernels.gather(tables, *counts)
     return counts
 
 

@@ -44,10 +44,10 @@ def count_float32_masked(bits, labels, ignore, table):  # type: ignore[no-untype
 
 
 @njit(nogil=True, cache=True)
-def occupied(tables, begin, end):  # type: ignore[no-untyped-def]
-    """Number of codes with a count in any of the tables, between codes ``begin`` and ``end``."""
+def occupied(tables):  # type: ignore[no-untyped-def]
+    """Number of codes with a count in any of the tables."""
     found = 0
-    for code in range(begin, end):
+    for code in range(tables.shape[1] // 2):
         total = np.uint32(0)
         for table in range(tables.shape[0]):
             total |= tables[table, 2 * code] | tables[table, 2 * code + 1]
@@ -57,10 +57,10 @@ def occupied(tables, begin, end):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, cache=True)
-def gather(tables, begin, end, codes, negatives, positives):  # type: ignore[no-untyped-def]
+def gather(tables, codes, negatives, positives):  # type: ignore[no-untyped-def]
     """Write the occupied codes in ascending order with their counts summed over the tables."""
     at = 0
-    for code in range(begin, end):
+    for code in range(tables.shape[1] // 2):
         negative = np.int64(0)
         positive = np.int64(0)
         for table in range(tables.shape[0]):

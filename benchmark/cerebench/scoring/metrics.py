@@ -39,16 +39,16 @@ BEST_DICE = Metric(
 )
 DICE = Metric("dice", "Dice at the threshold chosen on validation, small components removed.", (VOXEL,))
 SENSITIVITY = Metric(
-    "sensitivity", "Share of positives found at the validation threshold.", ALL_LEVELS, True, True, False
+    "sensitivity", "Share of positives found at the validation threshold.", ALL_LEVELS, needs_negatives=False
 )
 SPECIFICITY = Metric(
-    "specificity", "Share of negatives left alone at the validation threshold.", ALL_LEVELS, True, False, True
+    "specificity", "Share of negatives left alone at the validation threshold.", ALL_LEVELS, needs_positives=False
 )
 ACCURACY = Metric("accuracy", "Share of right decisions at the validation threshold.", CASE_LEVELS)
 BALANCED_ACCURACY = Metric(
     "balanced_accuracy", "Mean of sensitivity and specificity at the validation threshold.", CASE_LEVELS
 )
-FPR = Metric("fpr", "Share of negatives called positive at the validation threshold.", ALL_LEVELS, False, False, True)
+FPR = Metric("fpr", "Share of negatives called positive at the validation threshold.", ALL_LEVELS, False, False)
 FPR_AT_95TPR = Metric("fpr_at_95tpr", "False-positive rate where 95 % of the positives are found.", (VOXEL,), False)
 SENSITIVITY_AT_1FPR = Metric(
     "sensitivity_at_1fpr", "Sensitivity at the threshold of 1 % false positives in healthy validation data.", (VOXEL,)

@@ -65,7 +65,7 @@ def draw_replicates(rng: np.random.Generator, n_replicates: int, groups: Groups,
 
 
 def patient_error(from_positives: Floats, from_negatives: Floats, draws: Draws) -> Floats:
-    """Standard error of each replicate ``[B]`` from the influence of each patient's lesion and normal tissue ``[B, n]``."""
+    """Standard error of each replicate ``[B]`` from patients' influences ``[B, n]`` by lesion and normal tissue."""
     variance = np.zeros(len(from_positives))
     for group in range(int(draws.groups.max()) + 1):
         members = draws.groups == group

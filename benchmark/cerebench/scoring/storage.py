@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -60,7 +61,7 @@ def load_sketches(path: Path | str) -> dict[str, ScoreSketch]:
         DataError: the file is missing, truncated or not a file of sketches.
     """
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with Path(path).open("rb") as file, np.load(file, allow_pickle=False) as archive:
             columns = {name: archive[name] for name in ("format", "keys", "lengths", *CodeCounts._fields)}
         if int(columns["format"][0]) != FORMAT:
             raise DataError(
@@ -76,7 +77,7 @@ def load_sketches(path: Path | str) -> dict[str, ScoreSketch]:
                 {name: columns[name][end - length : end] for name in CodeCounts._fields}
             )
         return found
-    except (OSError, ValueError, KeyError, IndexError, EOFError, zipfile.BadZipFile, zipfile.zlib.error) as error:  # type: ignore[attr-defined]
+    except (OSError, ValueError, KeyError, IndexError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise DataError(
             f"{path}: not a readable file of sketches ({error}): delete the cell's folder and run it again"
         ) from None

@@ -6,7 +6,8 @@ A method with a preset ``mock`` is tried with it, so that an author can keep the
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -53,9 +54,7 @@ def check_method(cls: type[Method], preset: str = "quick", device: str = "cpu") 
     """
     if not (isinstance(cls, type) and issubclass(cls, Method)):
         raise UsageError(f"{cls!r} is not a class derived from cerebench.api.Method")
-    results = [
-        _outcome("info", lambda: check_declaration(cls)),
-    ]
+    results = [_outcome("info", lambda: check_declaration(cls))]
     if not results[0].ok:
         return results
     results += [
@@ -69,7 +68,7 @@ def check_method(cls: type[Method], preset: str = "quick", device: str = "cpu") 
     from cerebench.testing import behaviour
     from cerebench.testing.trial import Trial
 
-    with tempfile.TemporaryDirectory(prefix="cerebench-check-") as folder:
+    with tempfile.TemporaryDirectory(prefix="cerebench-check-") as folder, _one_thread():
         trial = Trial(cls, preset, torch.device(device), Path(folder))
         broken = ""
         for name, check in behaviour.CHECKS.items():
@@ -92,6 +91,19 @@ def assert_conforms(cls: type[Method], preset: str = "quick", device: str = "cpu
     if failed:
         lines = "".join(f"\n  {result.name}: {result.detail}" for result in failed)
         raise AssertionError(f"method {cls.info.name!r} breaks the contract:{lines}")
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Mock networks are too small for several threads, whose waiting for each other is slow on a busy machine."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _bound(check: Callable[[Trial], str], trial: Trial) -> Callable[[], str]:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from cerebench.cli import checkup
+from cerebench.plugins.registry import Registry
 from cerebench.testing import conformance
 
 
@@ -23,17 +24,27 @@ def test_plugins_list(bench):
     assert {row["state"] for row in bench("plugins", "list", "--load", "--json").json} == {"ok"}
 
 
-def test_plugins_check_of_a_built_in_method(bench):
+@pytest.mark.parametrize(
+    ("result", "shown", "code"),
+    [
+        (conformance.CheckResult("shapes", True, ""), "ok", 0),
+        (conformance.CheckResult("shapes", True, "no GPU", skipped=True), "skipped", 0),
+        (conformance.CheckResult("shapes", False, "map is [1], expected [2]"), "failed", 1),
+    ],
+)
+def test_plugins_check_shows_each_result(bench, monkeypatch, result, shown, code):
+    monkeypatch.setattr(conformance, "check_method", lambda method, preset, device: [result])
+    monkeypatch.setattr(Registry, "method_disagreements", lambda self, name: [])
     done = bench("plugins", "check", "intensity-threshold", "--json")
-    assert {row["result"] for row in done.json} <= {"ok", "skipped"}, done.out
-    assert done.code == 0
+    assert done.json[1:] == [{"check": "shapes", "result": shown, "detail": result.detail}]
+    assert done.code == code
 
 
-def test_plugins_check_ends_with_1_where_a_check_fails(bench, monkeypatch):
-    result = conformance.CheckResult("shapes", False, "map is [1], expected [2]")
-    monkeypatch.setattr(conformance, "check_method", lambda *_, **__: [result])
+def test_plugins_check_holds_manifest_and_class_together(bench, monkeypatch):
+    monkeypatch.setattr(conformance, "check_method", lambda method, preset, device: [])
+    monkeypatch.setattr(Registry, "method_disagreements", lambda self, name: ["cost is 'light'"])
     done = bench("plugins", "check", "intensity-threshold", "--json")
-    assert {"check": "shapes", "result": "failed", "detail": "map is [1], expected [2]"} in done.json
+    assert (done.json[0]["result"], done.json[0]["detail"]) == ("failed", "cost is 'light'")
     assert done.code == 1
 
 

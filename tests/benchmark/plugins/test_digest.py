@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from importlib.metadata import version
+from importlib.util import module_from_spec, spec_from_file_location
 
 import pytest
 
@@ -18,9 +19,17 @@ from . import shared
 
 class First(Method): ...
 """
+SECOND = """
+from cerebench.api import Method
+
+def go():
+    from fake_a.deep.part import value
+
+class Second(Method): ...
+"""
 FILES = {
     "first.py": BASE,
-    "second.py": "from cerebench.api import Method\n\ndef go():\n    from fake_a.deep.part import value\n\nclass Second(Method): ...\n",
+    "second.py": SECOND,
     "shared.py": "import fake_a.leaf\n",
     "leaf.py": "VALUE = 1\n",
     "deep/__init__.py": "",
@@ -103,6 +112,18 @@ def test_no_source_and_no_python(install):
     install("fake-d", files={"bad.py": "def (:\n"})
     with pytest.raises(PluginError, match=r"bad\.py, line 1: not valid Python"):
         code_digest("fake_d.bad:X")
+
+
+def test_a_module_loaded_from_a_file_under_a_name_of_its_own(tmp_path, monkeypatch):
+    path = tmp_path / "somewhere.py"
+    path.write_text("class Local: ...\n")
+    spec = spec_from_file_location("fake_local.chosen.name", path)
+    module = module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, spec.name, module)
+    spec.loader.exec_module(module)
+    before = code_digest(module.Local)
+    path.write_text("class Local: value = 1\n")
+    assert code_digest(module.Local) != before
 
 
 def test_library_versions():

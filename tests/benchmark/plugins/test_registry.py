@@ -265,3 +265,10 @@ def test_every_built_in_plugin_loads():
     assert {state.state for state in registry.load_all() if state.distribution == "cerebench"} == {"ok"}
     for entry in registry.methods():
         assert registry.load_method(entry.name).info.name == entry.name
+
+
+def test_manifests_of_the_built_in_methods_tell_the_whole_truth():
+    registry = Registry.discover()
+    built_in = [entry.name for entry in registry.methods() if entry.source == "cerebench"]
+    assert built_in
+    assert {name: registry.method_disagreements(name) for name in built_in} == {name: [] for name in built_in}

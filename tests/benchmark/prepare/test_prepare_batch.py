@@ -115,5 +115,18 @@ def test_a_request_made_twice_is_prepared_once(preparer: Preparer, requests: lis
     assert seen == [1]
 
 
+def test_two_processes_making_the_same_entry_agree(preparer: Preparer, requests: list[Request], tmp_path: Path) -> None:
+    """Copies of one case under eight names share a cache key, and two workers meet there."""
+    first = requests[0]
+    copies = [
+        Request(dataclasses.replace(first.case, id=f"copy{number}"), ("t1",), first.policy) for number in range(8)
+    ]
+    results = list(prepare_all(preparer, copies, workers=2).values())
+    assert len(results) == 8
+    assert all(isinstance(result, Prepared) and result.image().max() > 0 for result in results)
+    assert len(list((preparer.cache_root / "prepared").glob("*/*"))) == 1
+    assert not list((preparer.cache_root / "drafts").iterdir())
+
+
 def test_nothing_wanted_is_nothing_done(preparer: Preparer) -> None:
     assert prepare_all(preparer, [], workers=2) == {}

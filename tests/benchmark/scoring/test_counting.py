@@ -54,6 +54,7 @@ def test_the_smallest_float_has_a_finite_edge() -> None:
     assert sketch.counts_at(threshold) == (2, 1, 0, 0)
 
 
+@pytest.mark.usefixtures("either_path")
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, np.int16, np.uint8, np.int64])
 @pytest.mark.parametrize("label_dtype", [np.bool_, np.uint8, np.int64, np.float32])
 def test_dtypes_of_arrays(dtype: type, label_dtype: type) -> None:
@@ -73,7 +74,10 @@ def test_dtypes_of_tensors(dtype: torch.dtype) -> None:
     assert ScoreSketch().update(tensor, labels.tolist()) == expected
 
 
-def test_layouts_and_dimensions() -> None:
+@pytest.mark.parametrize("few", [0, 1 << 15])
+def test_layouts_and_dimensions(few: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cerebench.scoring.counting.FEW_VOXELS", few)
+    monkeypatch.setattr("cerebench.scoring.counting.COPIED_AT_ONCE", 200)
     scores, labels = (part[:4800].reshape(10, 12, 40) for part in example())
     expected = ScoreSketch().update(scores.ravel(), labels.ravel())
     assert ScoreSketch().update(np.asfortranarray(scores), np.asfortranarray(labels)) == expected
@@ -89,7 +93,9 @@ def test_threads_and_chunks_count_every_voxel_once(dtype: type, monkeypatch: pyt
     monkeypatch.setattr("cerebench.scoring.counting.VOXELS_WORTH_A_THREAD", 100)
     monkeypatch.setattr("cerebench.scoring.counting.CONVERTED_AT_ONCE", 333)
     monkeypatch.setattr("cerebench.scoring.counting.PIECE_LIMIT", 1999)
-    monkeypatch.setattr("os.sched_getaffinity", lambda pid: {0, 1, 2}, raising=False)
+    monkeypatch.setattr("cerebench.scoring.counting.COPIED_AT_ONCE", 1500)
+    monkeypatch.setattr("cerebench.scoring.counting.FEW_VOXELS", 0)
+    monkeypatch.setattr("cerebench.scoring.counting.usable_cpus", lambda: 3)
     scores, labels = example()
     ignore = np.random.default_rng(1).random(scores.size) < 0.3
     counts = count(scores.astype(dtype), labels, ignore)
@@ -99,6 +105,7 @@ def test_threads_and_chunks_count_every_voxel_once(dtype: type, monkeypatch: pyt
     assert np.array_equal(counts.negatives, np.bincount(index, ~labels[~ignore]))
 
 
+@pytest.mark.usefixtures("either_path")
 def test_ignored_voxels_are_not_looked_at() -> None:
     scores, labels = example()
     ignore = np.arange(scores.size) % 3 == 0
@@ -127,6 +134,12 @@ def test_the_device_path_counts_the_same(monkeypatch: pytest.MonkeyPatch) -> Non
         count_on_device(torch.tensor([1.0, 2.0]), torch.tensor([0, 2]))
 
 
+@pytest.fixture(params=[0, 1 << 15], ids=["table", "sort"])
+def either_path(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cerebench.scoring.counting.FEW_VOXELS", request.param)
+
+
+@pytest.mark.usefixtures("either_path")
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
 def test_scores_that_are_not_finite_are_refused(bad: float, dtype: type) -> None:
@@ -139,6 +152,7 @@ def test_scores_that_are_not_finite_are_refused(bad: float, dtype: type) -> None
     assert sketch == before
 
 
+@pytest.mark.usefixtures("either_path")
 @pytest.mark.parametrize("labels", [[0, 2], [0, -1], [0, 0.5], [0.0, np.nan], np.array([0, 255], np.uint8)])
 def test_labels_other_than_0_and_1_are_refused(labels: list[float]) -> None:
     with pytest.raises(ValueError, match="other than 0 and 1"):

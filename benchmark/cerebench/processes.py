@@ -1,4 +1,7 @@
-"""Starting processes: from a server with the heavy imports loaded, and without importing the caller's script."""
+"""Starting processes: from a server with the heavy imports loaded, and without importing the caller's script.
+
+There is one such server a process, so light work (preparation) uses fresh processes instead of claiming it.
+"""
 
 from __future__ import annotations
 
