@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from cerebench.cohorts.card import Card, Layout
 from cerebench.contract.data import ANOMALY, IGNORE, NORMAL, Case, ReadPolicy, Volume, Volumes
 from cerebench.contract.info import API_VERSION, MethodInfo, Stage
 from cerebench.contract.method import FitRun, Method, MethodSettings, PredictContext, Prediction
@@ -14,9 +15,11 @@ __all__ = [
     "IGNORE",
     "NORMAL",
     "BenchError",
+    "Card",
     "Case",
     "DataError",
     "FitRun",
+    "Layout",
     "Method",
     "MethodError",
     "MethodInfo",

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from cerebench.plan.cells import Job
 
 
+_WORKER_BYTES = 4 * 2**30
+
+
 class Display(Protocol):
     """What a run tells the person in front of it."""
 
@@ -74,7 +77,8 @@ class Request:
         dry_run: plan only.
         in_process: no worker processes; for debugging.
         timeout_s: limit of every cell instead of the preset's.
-        workers: worker processes on each device; ``None`` for one a GPU, and one for every two CPU cores.
+        workers: worker processes on each device; ``None`` for one a GPU, one for every core and 4 GiB on the CPU.
+        threads: CPU threads of one worker; with one (the default) results do not depend on the number of cores.
         memory_limit_gib: resident memory of one worker; ``None`` for its share of 90 % of the machine's.
     """
 
@@ -92,6 +96,7 @@ class Request:
     in_process: bool = False
     timeout_s: float | None = None
     workers: int | None = None
+    threads: int = 1
     memory_limit_gib: float | None = None
 
 
@@ -167,7 +172,10 @@ def execute(request: Request, display: Display) -> RunResult:
         store.sweep()
         plans = _plans(request, registry, names, display)
         result = _planned(request, store, plans, shard, display)
-        _run_jobs(request, store, targets, plans, shard, display, result)
+        try:
+            _run_jobs(request, store, targets, plans, shard, display, result)
+        finally:
+            store.sweep()
         return _finish(store, result, shard)
 
 
@@ -276,12 +284,13 @@ def _run_jobs(
     if request.in_process:
         from cerebench.executors.local import run_in_process
 
-        run_in_process(jobs, store, targets, listen)
+        run_in_process(jobs, store, targets, listen, request.threads)
         return
     from cerebench.executors.local import Limits, run_jobs
 
-    slots = request.workers or (1 if targets[0] != "cpu" else max(1, (os.cpu_count() or 1) // 2))
-    run_jobs(jobs, store, targets, slots, Limits(**_limits(request, slots * len(targets))), listen)
+    slots = request.workers or _slots(targets)
+    limits = Limits(request.timeout_s, _memory(request, slots * len(targets)), request.threads)
+    run_jobs(jobs, store, targets, slots, limits, listen)
 
 
 def _finished(store: Store, job: Job) -> bool:
@@ -291,16 +300,22 @@ def _finished(store: Store, job: Job) -> bool:
     return all(store.done(cell.path) and current(store.path(cell.path)) for cell in job.evaluations)
 
 
-def _limits(request: Request, workers: int) -> dict[str, Any]:
+def _slots(targets: Sequence[str]) -> int:
+    """Workers a device: on a CPU as many as cores and memory hold."""
     import psutil
 
-    memory = request.memory_limit_gib
-    share = 0.9 * psutil.virtual_memory().total / workers
-    return {
-        "timeout_s": request.timeout_s,
-        "memory_bytes": int(share if memory is None else memory * 2**30),
-        "threads": max(1, (os.cpu_count() or 1) // workers),
-    }
+    if targets[0] != "cpu":
+        return 1
+    return max(1, min(os.cpu_count() or 1, psutil.virtual_memory().total // _WORKER_BYTES))
+
+
+def _memory(request: Request, workers: int) -> int:
+    """Bytes that one worker may take."""
+    import psutil
+
+    if request.memory_limit_gib is not None:
+        return int(request.memory_limit_gib * 2**30)
+    return int(0.9 * psutil.virtual_memory().total / workers)
 
 
 def _finish(store: Store, result: RunResult, shard: tuple[int, int]) -> RunResult:

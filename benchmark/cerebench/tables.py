@@ -12,6 +12,7 @@ Style = Literal["table", "markdown", "latex"]
 Row = Mapping[str, Any]
 
 _TABULATE = {"table": "simple", "markdown": "pipe", "latex": "latex_raw"}
+_BOLD = {"table": "\x1b[1m{}\x1b[0m", "markdown": "**{}**", "latex": r"\textbf{{{}}}"}
 _SECTION = ("protocol", "protocol_version", "preset", "provenance", "preparation")
 
 
@@ -93,7 +94,7 @@ def _table(
         chosen = [row for row in chosen if (row["cohort"], row["modality"]) not in with_lesions]
     if not any(row["value"] is not None for row in chosen):
         return "" if healthy_only or chosen == [] else _nothing(chosen, metric)
-    columns = sorted({f"{row['cohort']} {row['modality']}" for row in chosen})
+    columns, left_out = _columns(chosen)
     names = sorted({_method(row) for row in chosen})
     table = {(name, column): _entry(chosen, name, column) for name in names for column in columns}
     best = {column: _best([table[name, column] for name in names], higher) for column in columns} if ranked else {}
@@ -106,14 +107,28 @@ def _table(
     from tabulate import tabulate
 
     head = ["method", *columns, *(["mean rank"] if ranks else [])]
-    caption = (
-        f"{metric} ({levels[0]}{', ' + post if levels[0] == 'voxel' else ''}) with 95 % patient-bootstrap interval"
-    )
+    what = f"{metric} ({levels[0]}{', ' + post if levels[0] == 'voxel' else ''})"
     text = tabulate(body, headers=head, tablefmt=_TABULATE[style], disable_numparse=True)
     legend = [f"[{number}] {reason}" for reason, number in notes.items()]
     if any(entry.flagged for entry in table.values()):
         legend.append("† fewer than 100 patients: the interval may be too narrow")
-    return "\n".join([caption + ":", "", text, *(["", *legend] if legend else [])])
+    legend += [f"Not tested: {', '.join(parts)}: {reason}" for reason, parts in left_out.items()]
+    return "\n".join([f"{what} with patient-bootstrap interval:", "", text, *(["", *legend] if legend else [])])
+
+
+def _columns(rows: Sequence[Row]) -> tuple[list[str], dict[str, list[str]]]:
+    """Columns of the table, and reason → columns that were skipped for every method."""
+    everything = sorted({f"{row['cohort']} {row['modality']}" for row in rows})
+    left_out: dict[str, list[str]] = {}
+    shown = []
+    for column in everything:
+        mine = [row for row in rows if f"{row['cohort']} {row['modality']}" == column]
+        reasons = {row["reason"] for row in mine}
+        if len(reasons) == 1 and all(row["status"] == "skipped" for row in mine):
+            left_out.setdefault(reasons.pop(), []).append(column)
+        else:
+            shown.append(column)
+    return shown, left_out
 
 
 def _nothing(rows: Sequence[Row], metric: str) -> str:

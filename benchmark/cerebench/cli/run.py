@@ -39,6 +39,7 @@ def run(
         float | None, typer.Option(help="Limit of every cell in seconds instead of the preset's.")
     ] = None,
     workers: Annotated[int | None, typer.Option(help="Worker processes on each device.")] = None,
+    threads: Annotated[int, typer.Option(help="CPU threads of one worker; the last bit may depend on it.")] = 1,
     memory_limit: Annotated[float | None, typer.Option(help="Resident memory of one worker in GiB.")] = None,
 ) -> None:
     """Evaluate methods on cohorts under a protocol, and print the leaderboard.
@@ -64,6 +65,7 @@ def run(
         in_process=in_process,
         timeout_s=timeout,
         workers=workers,
+        threads=threads,
         memory_limit_gib=memory_limit,
     )
     display = make_display()

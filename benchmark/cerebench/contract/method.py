@@ -66,6 +66,7 @@ class FitRun:
         folder: scratch folder for checkpoints, kept until the stage ends, so that a killed stage resumes.
         curves: rows written by :meth:`log`.
         progress: called with (done, total, text) to feed the progress display.
+        trainings: names of the trainings of this stage so far; kept by :func:`cerebench.training.train`.
     """
 
     device: device
@@ -74,6 +75,7 @@ class FitRun:
     folder: Path
     curves: list[dict[str, float]] = field(default_factory=list)
     progress: Callable[[int, int, str], None] = lambda done, total, text: None
+    trainings: set[str] = field(default_factory=set)
 
     def log(self, step: int, **values: float) -> None:
         """Add a point to the training curves."""
@@ -99,7 +101,7 @@ class Method:
         """No settings."""
 
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
-    """Preset name (``quick``, ``nightly``, ``standard``, ``paper``) → values of settings that differ from the default."""
+    """Preset name (``quick``, ``nightly``, ``standard``, ``paper``) → settings that differ from the default."""
 
     variants: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     """Named configurations, selected as ``name[variant=NAME]``."""

@@ -43,10 +43,12 @@ class Limits:
 Listener = Callable[[Job, Event], None]
 
 
-def run_in_process(jobs: Sequence[Job], store: Store, devices: Sequence[str], listen: Listener) -> None:
+def run_in_process(
+    jobs: Sequence[Job], store: Store, devices: Sequence[str], listen: Listener, threads: int | None = None
+) -> None:
     """Run jobs one after another in this process: for debugging; nothing contains a crash or a hang."""
     for job in jobs:
-        run_job(job, store, devices[0], partial(listen, job))
+        run_job(job, store, devices[0], partial(listen, job), threads)
 
 
 def run_jobs(

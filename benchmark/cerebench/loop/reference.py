@@ -40,7 +40,7 @@ def run_reference(
         sketches: dict[str, ScoreSketch] = {}
         todo: list[tuple[str, CaseRef]] = [(role, ref) for role in ROLES for ref in getattr(cell, role)]
         done: dict[str, Scored] = {}
-        fresh = [ref for ref in {ref.key: ref for _, ref in todo}.values()]
+        fresh = list({ref.key: ref for _, ref in todo}.values())
         for count, loaded in enumerate(feed(fresh, target)):
             progress(count, len(fresh), "validation")
             scores = predict_case(method, loaded, job.options, job.seed, batch, timer)

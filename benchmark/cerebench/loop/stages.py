@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from cerebench.contract.method import FitRun, Method
 from cerebench.errors import MethodError
 from cerebench.jsonio import write_json
-from cerebench.loop.artefact import restore_artefact, save_artefact
+from cerebench.loop.artefact import restore_artefact, save_artefact, to_device
 from cerebench.loop.device import StageTimer, peak_memory
 from cerebench.loop.models import new_method
 from cerebench.loop.training_data import training_volumes
@@ -42,6 +42,7 @@ def run_stage(
         method = new_method(cls, job, cell.seed)
         if cell.parent is not None:
             restore_artefact(method, store.path(cell.parent), target, partial=True)
+        to_device(method, target)
         run = FitRun(
             device=target,
             precision=job.options.precision if target.type == "cuda" else "32-true",

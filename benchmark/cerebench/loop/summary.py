@@ -118,7 +118,7 @@ def _detection(
         decisions = [float(score >= float(threshold)) for score, threshold in zip(scores, chosen, strict=True)]
         decided = bootstrap_detection(decisions, labels, patients, 0.5, **bootstrap)
         found |= {name: interval for name, interval in decided.items() if name not in ("auroc", "ap")}
-    yield from _interval_rows(level, "raw", found, len(scores))
+    yield from _interval_rows(level, "raw", found, table["case"].nunique())
 
 
 def _interval_rows(level: str, post: str, found: Mapping[str, Interval], n_cases: int) -> Iterator[dict[str, Any]]:

@@ -362,8 +362,9 @@ class PlanBuilder:
             evaluations.append(self._evaluation(selected, own, artefact, reference, column, seed, source))
         name = selected.cls.info.name + (f"[{selected.variant}]" if selected.variant else "")
         spacing = self._spec.spacing_mm
+        cohorts = "+".join(dict.fromkeys(column.cohort for column in group.columns))
         return Job(
-            id=f"{name} {'+'.join(group.modalities)} {'+'.join(dict.fromkeys(c.cohort for c in group.columns))} seed{seed}",
+            id=f"{name} {'+'.join(group.modalities)} {cohorts} seed{seed}",
             method=selected.cls.info.name,
             overrides=dict(selected.overrides),
             preset=self._preset_name,

@@ -99,9 +99,7 @@ def _columns_of(sources: Sources, protocol: Protocol, name: str) -> Iterator[Col
         problem = fault(pool.listing, modality)
         cases = tuple(Member(pool, case) for case in pool.cases("test", modality))
         if modality not in pool.listing.modalities:
-            yield NoColumn(
-                name, modality, f"modality missing: no case of {name!r} in {pool.listing.root} has {modality}"
-            )
+            yield NoColumn(name, modality, f"modality missing: no case of {name!r} has {modality}")
         elif problem:
             yield NoColumn(name, modality, problem, failed=True)
         elif not cases:

@@ -124,7 +124,9 @@ class Sources:
                 else:
                     raise DataError(located if isinstance(located, str) else f"{located.root} holds in-silico data")
                 fractions = self._protocol.splits.healthy if listing.card.healthy else self._protocol.splits.lesion
-                self._pools[key] = Pool(listing, assign_splits(listing.cases, {role: share for role, share in fractions.items()}))
+                self._pools[key] = Pool(
+                    listing, assign_splits(listing.cases, {role: share for role, share in fractions.items()})
+                )
             except DataError as error:
                 self._pools[key] = str(error)
         return self._pools[key]

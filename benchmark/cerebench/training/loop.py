@@ -92,7 +92,7 @@ def train(
         raise MethodError(f"training {name!r}: give either steps or epochs (found steps={steps}, epochs={epochs})")
     if len(data) == 0:
         raise MethodError(f"training {name!r}: there is no training item")
-    used: set[str] = vars(run).setdefault("_trainings", set())
+    used = run.trainings
     if name in used:
         raise MethodError(f"training {name!r} runs twice in one stage: give each training a name of its own")
     used.add(name)

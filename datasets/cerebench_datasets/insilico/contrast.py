@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from cerebench.errors import UsageError
+from cerebench.api import UsageError
 from cerebench_datasets.insilico.anatomy import Tissue
 from cerebench_datasets.insilico.centres import Centre
 from cerebench_datasets.insilico.fields import RandomField

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cerebench.errors import UsageError
+from cerebench.api import UsageError
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from cerebench.errors import UsageError
+from cerebench.api import UsageError
 from cerebench_datasets.insilico.anatomy import Tissue
 from cerebench_datasets.insilico.glioma import grow_glioma
 from cerebench_datasets.insilico.lesion import Lesion

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from cerebench.errors import UsageError
+from cerebench.api import UsageError
 
 
 class _Block(BaseModel):

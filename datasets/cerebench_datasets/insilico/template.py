@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from cerebench.errors import DataError
+from cerebench.api import DataError
 
 _FILES = {kind: f"mni_icbm152_{kind}_tal_nlin_sym_09a_converted.nii.gz" for kind in ("t1", "gm", "wm")}
 _PURE = {"csf": 0.95, "gm": 0.90, "wm": 0.95}

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cerebench.errors import UsageError
+from cerebench.api import UsageError
 from cerebench_datasets.insilico.centres import make_centre
 from cerebench_datasets.insilico.lesion import label_map, label_values
 from cerebench_datasets.insilico.lesions import PARTS
@@ -20,7 +20,7 @@ from cerebench_datasets.insilico.template import load_template
 if TYPE_CHECKING:
     import numpy as np
 
-    from cerebench.cohorts.card import Card
+    from cerebench.api import Card
 
 _SERIAL_BELOW_MM = 1.5
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -13,7 +12,6 @@ import cerebench
 from cerebench.boards import COLUMNS, leaderboard_rows
 from cerebench.errors import UsageError
 from cerebench.store import Store
-
 
 
 def rows_of(world, **wanted):

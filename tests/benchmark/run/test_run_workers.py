@@ -36,7 +36,9 @@ def test_every_misbehaviour_is_contained_and_the_rest_is_complete(world):
     )
     assert result.exit_code == 1
     rows = leaderboard_rows(world.results)
-    good = {(row["cohort"], row["modality"]) for row in rows if row["method"] == "toy-good" and row["value"] is not None}
+    good = {
+        (row["cohort"], row["modality"]) for row in rows if row["method"] == "toy-good" and row["value"] is not None
+    }
     assert good == {("toy-healthy", "t1"), ("toy-healthy", "t2"), ("toy-lesion", "t1"), ("toy-lesion", "t2")}
     for method, (status, words) in BAD.items():
         mine = [row for row in rows if row["method"] == method]
@@ -81,7 +83,9 @@ def test_twenty_kills_lose_nothing_and_repeat_nothing(world, tmp_path):
     whole = world.options(results=tmp_path / "whole")
     methods = words[1]
     cerebench.run(methods, "toy-*", **whole)
-    expected = {path.relative_to(tmp_path / "whole"): path.read_bytes() for path in (tmp_path / "whole").rglob("cases.parquet")}
+    expected = {
+        path.relative_to(tmp_path / "whole"): path.read_bytes() for path in (tmp_path / "whole").rglob("cases.parquet")
+    }
     assert expected
     finished: dict[str, int] = {}
     import random
@@ -93,7 +97,9 @@ def test_twenty_kills_lose_nothing_and_repeat_nothing(world, tmp_path):
         process.kill()
         process.wait()
         time.sleep(0.3)
-        now = {str(path): path.stat().st_ino for path in world.results.rglob("cases.parquet") if ".tmp-" not in str(path)}
+        now = {
+            str(path): path.stat().st_ino for path in world.results.rglob("cases.parquet") if ".tmp-" not in str(path)
+        }
         assert all(now.get(path) == inode for path, inode in finished.items())  # nothing finished is done again
         finished = now
     assert subprocess.run(command(world, *words), check=False, capture_output=True).returncode == 0

@@ -23,8 +23,8 @@ STATISTICS = {
     "sensitivity": pooled.sensitivity_at(45),
     "fpr_at_95tpr": pooled.fpr_at_tpr(0.95),
 }
-DATASETS = 1000
-RESAMPLES = 400
+DATASETS = 2000
+RESAMPLES = 300
 
 
 def cohort(n: int, sigma: float, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:

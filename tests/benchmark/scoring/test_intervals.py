@@ -49,7 +49,7 @@ def test_histograms_give_the_metric_of_the_sketch(metric: str) -> None:
     assert sums[1].sum() == merged.n_negative
     n_bins = 0 if wanted.threshold is None else bins_above(starts, merged, wanted.threshold)
     value = float(wanted.statistic(n_bins)(*sums)[0])
-    tolerance = 1e-12 if metric in AT_THRESHOLD else 2e-4
+    tolerance = 1e-12 if metric in AT_THRESHOLD else 1e-3
     assert value == pytest.approx(wanted.value(merged), abs=tolerance)
 
 
@@ -102,12 +102,12 @@ def test_light_tails_agree_with_scipys_bootstrap() -> None:
 @pytest.mark.parametrize("metric", ["ap", "auroc", "best_dice"])
 def test_the_spread_is_that_of_direct_resampling(metric: str) -> None:
     """Merging whole sketches of drawn patients, again and again, spreads as the interval says."""
-    sketches = cohort(40, voxels=4000)
+    sketches = cohort(120, voxels=4000, shift=0.1)
     rng = np.random.default_rng(1)
     wanted = PooledMetric(metric)
-    direct = [wanted.value(ScoreSketch.merge([sketches[i] for i in rng.integers(0, 40, 40)])) for _ in range(300)]
-    interval = bootstrap_sketches(sketches, names(40), [metric])[metric]
-    assert interval.flagged
+    direct = [wanted.value(ScoreSketch.merge([sketches[i] for i in rng.integers(0, 120, 120)])) for _ in range(300)]
+    interval = bootstrap_sketches(sketches, names(120), [metric])[metric]
+    assert not interval.flagged
     assert interval.low is not None
     assert interval.high is not None
     assert interval.low < interval.value < interval.high
