@@ -23,8 +23,8 @@ class Training(_Part):
     """Where training data come from.
 
     Attributes:
-        sources: role (``healthy``, ``unlabelled``, ``labelled``) → cohorts whose training split feeds stages of that role.
-        adapt: whether methods with a stage on ``target`` data also run fine-tuned on each tested cohort's training split.
+        sources: role (``healthy``, ``unlabelled``, ``labelled``) → cohorts whose training split feeds such stages.
+        adapt: whether methods with a stage on ``target`` data also run fine-tuned on the tested cohort's training split.
         fallback: what replaces a modality that the data root holds no ready training scans of: the cohort's in-silico
             twin, or nothing (the column is skipped).
         description: words for the leaderboard's ``training_source``.
@@ -143,10 +143,8 @@ class Protocol(_Part):
 
         chosen = name or self.default_preset
         if chosen not in self.presets:
-            known = sorted(self.presets)
-            raise UsageError(
-                f"protocol {self.name!r} has no preset {chosen!r}{did_you_mean(chosen, known)}; known: {', '.join(known)}"
-            )
+            hint = did_you_mean(chosen, self.presets)
+            raise UsageError(f"protocol {self.name!r} has no preset {chosen!r}: {hint}")
         return chosen, self.presets[chosen]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -123,10 +123,9 @@ class Sources:
                     listing = self._twin_listing(name)
                 else:
                     raise DataError(located if isinstance(located, str) else f"{located.root} holds in-silico data")
-                fractions = self._protocol.splits.healthy if listing.card.healthy else self._protocol.splits.lesion
-                self._pools[key] = Pool(
-                    listing, assign_splits(listing.cases, {role: share for role, share in fractions.items()})
-                )
+                splits = self._protocol.splits
+                fractions: Mapping[str, float] = {**(splits.healthy if listing.card.healthy else splits.lesion)}
+                self._pools[key] = Pool(listing, assign_splits(listing.cases, fractions))
             except DataError as error:
                 self._pools[key] = str(error)
         return self._pools[key]

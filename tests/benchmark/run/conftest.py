@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -100,7 +100,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def world(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+def world(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     """Eight healthy subjects and ten patients."""
     install(tmp_path / "site", monkeypatch)
     monkeypatch.setenv("CEREBENCH_CACHE", str(cache))
@@ -113,7 +113,7 @@ def world(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> Itera
             write_subject(folder, f"p{index:02d}", index + 100 * lesion, lesion)
         cards.mkdir(exist_ok=True)
         (cards / f"{name}.yaml").write_text(card)
-    yield World(data, cards, tmp_path / "results")
+    return World(data, cards, tmp_path / "results")
 
 
 @pytest.fixture

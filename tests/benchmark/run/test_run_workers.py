@@ -32,7 +32,7 @@ def command(world, *words: str) -> list[str]:
 
 def test_every_misbehaviour_is_contained_and_the_rest_is_complete(world):
     result = cerebench.run(
-        ["toy-good", *BAD], "toy-*", **world.options(timeout_s=12, memory_limit_gib=3, workers=2, preset="quick")
+        ["toy-good", *BAD], "toy-*", **world.options(timeout_s=20, memory_limit_gib=3, workers=2, preset="quick")
     )
     assert result.exit_code == 1
     rows = leaderboard_rows(world.results)
@@ -50,9 +50,9 @@ def test_every_misbehaviour_is_contained_and_the_rest_is_complete(world):
 
 
 def test_two_runs_on_one_folder_are_refused(world):
-    with Store(world.results).lock():
-        with pytest.raises(UsageError, match=f"in use by another run \\(process {os.getpid()}\\)"):
-            cerebench.run("toy-good", "toy-*", **world.options())
+    words = f"in use by another run \\(process {os.getpid()}\\)"
+    with Store(world.results).lock(), pytest.raises(UsageError, match=words):
+        cerebench.run("toy-good", "toy-*", **world.options())
 
 
 def test_unwritable_results_folder_is_named(world, tmp_path):
