@@ -12,7 +12,7 @@ from cerebench.contract.info import StageData, Task
 from cerebench.errors import UsageError
 
 Post = Literal["raw", "median"]
-Fractions = dict[Literal["train", "validation", "test"], float]
+Fractions = dict[str, float]
 
 
 class _Part(BaseModel):
@@ -24,7 +24,7 @@ class Training(_Part):
 
     Attributes:
         sources: role (``healthy``, ``unlabelled``, ``labelled``) → cohorts whose training split feeds such stages.
-        adapt: whether methods with a stage on ``target`` data also run fine-tuned on the tested cohort's training split.
+        adapt: whether methods with a ``target`` stage also run fine-tuned on the tested cohort's training split.
         fallback: what replaces a modality that the data root holds no ready training scans of: the cohort's in-silico
             twin, or nothing (the column is skipped).
         description: words for the leaderboard's ``training_source``.
@@ -57,8 +57,11 @@ class Splits(_Part):
     lesion: Fractions = {"validation": 0.2, "test": 0.8}
 
     @model_validator(mode="after")
-    def _sum(self) -> Splits:
+    def _fractions(self) -> Splits:
         for name in ("healthy", "lesion"):
+            unknown = set(getattr(self, name)) - {"train", "validation", "test"}
+            if unknown:
+                raise ValueError(f"{name!r} has the role {min(unknown)!r}; roles are train, validation, test")
             total = sum(getattr(self, name).values())
             if not 0.999 < total < 1.001:
                 raise ValueError(f"the fractions of {name!r} add up to {total:g}, expected 1")

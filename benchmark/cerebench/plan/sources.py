@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -124,7 +124,7 @@ class Sources:
                 else:
                     raise DataError(located if isinstance(located, str) else f"{located.root} holds in-silico data")
                 splits = self._protocol.splits
-                fractions: Mapping[str, float] = {**(splits.healthy if listing.card.healthy else splits.lesion)}
+                fractions = splits.healthy if listing.card.healthy else splits.lesion
                 self._pools[key] = Pool(listing, assign_splits(listing.cases, fractions))
             except DataError as error:
                 self._pools[key] = str(error)
