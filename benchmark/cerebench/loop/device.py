@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cerebench.errors import UsageError
@@ -38,14 +40,12 @@ def devices(word: str) -> list[str]:
 
 def _gpu_count() -> int:
     """GPUs as the driver lists them: asking torch would cost seconds in a process that trains nothing."""
-    import os
-    from pathlib import Path
-
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if visible is not None:
-        return len([part for part in visible.split(",") if part.strip() not in ("", "-1")])
     folder = Path("/proc/driver/nvidia/gpus")
-    return len(list(folder.iterdir())) if folder.is_dir() else 0
+    present = len(list(folder.iterdir())) if folder.is_dir() else len(list(Path("/dev").glob("nvidia[0-9]*")))
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is None:
+        return present
+    return min(present, len([part for part in visible.split(",") if part.strip() not in ("", "-1")]))
 
 
 def autocast(device: Device, precision: str) -> AbstractContextManager[Any]:
