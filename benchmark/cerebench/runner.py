@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from cerebench.errors import UsageError
+from cerebench.errors import BenchError, UsageError
 from cerebench.paths import cache_root
 from cerebench.paths import data_root as find_data_root
 from cerebench.plugins.registry import Registry
@@ -99,6 +99,14 @@ class Request:
     threads: int = 1
     memory_limit_gib: float | None = None
 
+    def __post_init__(self) -> None:
+        for option, value in (("seeds", self.seeds), ("workers", self.workers), ("threads", self.threads)):
+            if value is not None and value < 1:
+                raise UsageError(f"--{option} {value}: expected 1 or more")
+        for option, limit in (("timeout", self.timeout_s), ("memory-limit", self.memory_limit_gib)):
+            if limit is not None and not limit > 0:
+                raise UsageError(f"--{option} {limit:g}: expected more than 0")
+
 
 @dataclass
 class RunResult:
@@ -158,8 +166,6 @@ def execute(request: Request, display: Display) -> RunResult:
     """Plan and run a request."""
     from cerebench.loop.device import devices
 
-    if request.seeds < 1:
-        raise UsageError(f"--seeds {request.seeds}: expected 1 or more")
     shard = _shard(request.shard)
     store = Store(Path(request.results))
     registry = Registry.discover([Path(folder) for folder in request.cards])
@@ -205,8 +211,25 @@ def _plan(request: Request, registry: Registry, name: str, display: Display) -> 
     cards = [Path(folder) for folder in request.cards]
     builder = PlanBuilder(protocol, preset_name, sources, prepared, spec, cards, run_provenance())
     selected = _selected(request, registry, protocol)
-    cohorts = registry.select("cohort", _patterns(request.cohorts))
-    return builder.build(selected, cohorts, request.seeds, max(1, os.cpu_count() or 1), display.phase)
+    return builder.build(
+        selected, _cohorts(request, registry, display), request.seeds, max(1, os.cpu_count() or 1), display.phase
+    )
+
+
+def _cohorts(request: Request, registry: Registry, display: Display) -> list[str]:
+    """Selected cohorts; one that only a glob brought in is left out with a warning if its card is malformed."""
+    patterns = _patterns(request.cohorts)
+    chosen = []
+    for name in registry.select("cohort", patterns):
+        try:
+            registry.card(name)
+        except BenchError as error:
+            if name in patterns:
+                raise
+            display.warn(f"cohort {name!r} is left out: {error}")
+            continue
+        chosen.append(name)
+    return chosen
 
 
 def _selected(request: Request, registry: Registry, protocol: Any) -> list[Selected]:

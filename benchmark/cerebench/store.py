@@ -6,6 +6,7 @@ again by the next run.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import shutil
@@ -19,7 +20,7 @@ from cerebench.errors import UsageError
 from cerebench.jsonio import read_json, write_json
 
 SCHEMA_VERSION = 1
-Status = Literal["ok", "failed", "timeout", "oom", "skipped", "interrupted"]
+Status = Literal["ok", "failed", "timeout", "oom", "skipped"]
 
 
 class Store:
@@ -57,9 +58,10 @@ class Store:
         """The status of a cell: ``None`` if it was never finished."""
         path = self.path(relative) / "status.json"
         try:
-            return dict(read_json(path))
-        except (OSError, ValueError):
+            found = dict(read_json(path))
+        except (OSError, ValueError, TypeError):
             return None
+        return found if {"status", "reason"} <= set(found) else None
 
     def done(self, relative: str) -> bool:
         """Whether a cell finished well and need not run again."""
@@ -97,16 +99,29 @@ class Store:
         for path in sorted(scratch.rglob("*")):
             if path.is_file():
                 _sync(path)
+        scratch.chmod(0o755)
         _sync(scratch)
+        for _ in range(10):
+            if self.done(str(final.relative_to(self.root))):  # another worker was first, with the same content
+                shutil.rmtree(scratch, ignore_errors=True)
+                return
+            try:
+                self._replace(scratch, final)
+            except OSError:
+                if not scratch.exists() or not final.exists():
+                    raise
+            else:
+                _sync(final.parent)
+                return
+        raise OSError(f"{final} cannot be replaced")
+
+    def _replace(self, scratch: Path, final: Path) -> None:
         if final.exists():
             old = Path(tempfile.mkdtemp(prefix=".tmp-old-", dir=final.parent))
-            final.rename(old / "cell")
-            scratch.rename(final)
+            with contextlib.suppress(FileNotFoundError):
+                final.rename(old / "cell")
             shutil.rmtree(old, ignore_errors=True)
-        else:
-            scratch.rename(final)
-        final.chmod(0o755)
-        _sync(final.parent)
+        scratch.rename(final)
 
     def sweep(self) -> None:
         """Remove temporary folders that killed runs left behind; call only while holding the lock."""

@@ -85,13 +85,15 @@ def _table(
     bold: bool,
     healthy_only: bool,
 ) -> str:
-    chosen = [row for row in rows if row["metric"] == metric]
+    finished = [row for row in rows if row["status"] == "ok"]
+    chosen = [row for row in finished if row["metric"] == metric and row["stratum"] == "all"]
     levels = [level] if level else _levels(chosen)
-    chosen = [row for row in chosen if row["level"] in levels and row["stratum"] == "all"]
+    chosen = [row for row in chosen if row["level"] in levels]
     chosen = [row for row in chosen if row["post"] == post or row["level"] != "voxel" or row["value"] is None]
     if healthy_only:
-        with_lesions = {(row["cohort"], row["modality"]) for row in rows if row["metric"] in ("ap", "best_dice")}
-        chosen = [row for row in chosen if (row["cohort"], row["modality"]) not in with_lesions]
+        with_lesions = {_column(row) for row in finished if row["metric"] in ("ap", "best_dice")}
+        chosen = [row for row in chosen if _column(row) not in with_lesions]
+    chosen += _lost(rows, metric, chosen, healthy_only)
     if not any(row["value"] is not None for row in chosen):
         return "" if healthy_only or chosen == [] else _nothing(chosen, metric)
     columns, left_out = _columns(chosen)
@@ -116,13 +118,26 @@ def _table(
     return "\n".join([f"{what} with patient-bootstrap interval:", "", text, *(["", *legend] if legend else [])])
 
 
+def _lost(rows: Sequence[Row], metric: str, chosen: Sequence[Row], healthy_only: bool) -> list[Row]:
+    """Rows of cells without result that belong into the table of a metric, whichever metric they stand for.
+
+    A column that finished elsewhere without this metric does not define it, and is no column of its table.
+    """
+    lost = [row for row in rows if row["status"] != "ok"]
+    if not chosen and all(row["metric"] != metric for row in lost):
+        return []
+    defined = {_column(row) for row in chosen}
+    finished = {_column(row) for row in rows if row["status"] == "ok"}
+    return [row for row in lost if _column(row) in defined or not (healthy_only or _column(row) in finished)]
+
+
 def _columns(rows: Sequence[Row]) -> tuple[list[str], dict[str, list[str]]]:
     """Columns of the table, and reason → columns that were skipped for every method."""
-    everything = sorted({f"{row['cohort']} {row['modality']}" for row in rows})
+    everything = sorted({_column(row) for row in rows})
     left_out: dict[str, list[str]] = {}
     shown = []
     for column in everything:
-        mine = [row for row in rows if f"{row['cohort']} {row['modality']}" == column]
+        mine = [row for row in rows if _column(row) == column]
         reasons = {row["reason"] for row in mine}
         if len(reasons) == 1 and all(row["status"] == "skipped" for row in mine):
             left_out.setdefault(reasons.pop(), []).append(column)
@@ -141,19 +156,26 @@ def _levels(rows: Iterable[Row]) -> list[str]:
     return next(([level] for level in ("voxel", "lesion", "subject", "slice") if level in present), ["voxel"])
 
 
+def _column(row: Row) -> str:
+    return f"{row['cohort']} {row['modality']}"
+
+
 def _method(row: Row) -> str:
     return f"{row['method']}[{row['variant']}]" if row["variant"] else str(row["method"])
 
 
 def _entry(rows: Sequence[Row], name: str, column: str) -> Entry:
-    mine = [row for row in rows if _method(row) == name and f"{row['cohort']} {row['modality']}" == column]
+    mine = [row for row in rows if _method(row) == name and _column(row) == column]
     good = [row for row in mine if row["value"] is not None]
     if not good:
         first = mine[0] if mine else None
         return Entry(
             None, reason=first["reason"] if first else "not run", status=first["status"] if first else "missing"
         )
+    seeds, others = {row["seed"] for row in good}, [row for row in mine if row["value"] is None]
+    total = len(seeds | {row["seed"] for row in others})
     return Entry(
+        reason=f"{len(seeds)} of {total} seeds: {others[0]['reason']}" if len(seeds) < total else "",
         value=fmean(row["value"] for row in good),
         low=_mean(row["low"] for row in good),
         high=_mean(row["high"] for row in good),
@@ -201,7 +223,8 @@ def _text(entry: Entry, best: float | None, notes: dict[str, int], style: Style,
         )
     if entry.low is not None and entry.high is not None:
         text += f" [{entry.low:.2f}, {entry.high:.2f}]"
-    return text + ("†" if entry.flagged else "")
+    text += "†" if entry.flagged else ""
+    return f"{text} [{notes.setdefault(entry.reason, len(notes) + 1)}]" if entry.reason else text
 
 
 def _footer(rows: Sequence[Row]) -> str:

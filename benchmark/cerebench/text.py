@@ -16,8 +16,8 @@ _CLOSING = {"[": "]", "{": "}", "(": ")"}
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """A clause for an error message: the nearest known names, or (where none is near) what is known.
 
-    >>> did_you_mean("autoencodr", ["autoencoder", "intensity-threshold"])
-    "did you mean 'autoencoder'?"
+    >>> did_you_mean("my-metod", ["my-method", "other"])
+    "did you mean 'my-method'?"
     """
     import difflib
 
@@ -69,8 +69,8 @@ def parse_selection(text: str) -> tuple[str, dict[str, Any]]:
 
     Beyond YAML 1.1, ``1e-4`` is a number, and only ``true`` and ``false`` are booleans (``no``, ``off`` stay words).
 
-    >>> parse_selection("autoencoder[width=16,lr=1e-4,variant=x]")
-    ('autoencoder', {'width': 16, 'lr': 0.0001, 'variant': 'x'})
+    >>> parse_selection("my-method[width=16,lr=1e-4,variant=x]")
+    ('my-method', {'width': 16, 'lr': 0.0001, 'variant': 'x'})
 
     Raises:
         UsageError: malformed brackets, a part without ``=``, a key twice, or a value that is not YAML.

@@ -12,7 +12,9 @@ from cerebench.errors import BenchError, UsageError
 if TYPE_CHECKING:
     from cerebench.cohorts.card import Card
 
-app = typer.Typer(help="Show which cohorts are there; write in-silico twins.", no_args_is_help=True)
+app = typer.Typer(
+    help="Show which cohorts are there; write in-silico twins.", no_args_is_help=True, rich_markup_mode=None
+)
 
 CardsOption = Annotated[
     list[Path] | None, typer.Option("--cards", metavar="DIR", help="Folder with further cards; may be repeated.")

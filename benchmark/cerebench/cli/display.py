@@ -21,16 +21,15 @@ class PlainDisplay:
     """One line an event that matters, on the error stream, so that tables can be piped."""
 
     def __init__(self) -> None:
-        self._start = time.monotonic()
         self._last = ""
-        self._total = self._done = 0
+        self._total = self._done = self._kept = 0
+        self._planned = time.monotonic()
 
     def phase(self, done: int, total: int, text: str) -> None:
-        """A line when a phase begins and one when it is over."""
-        what = text.split()[0] if text.startswith("simulating") else "preparing"
+        """A line when a phase begins."""
         name = text if text.startswith("simulating") else "preparing cases"
-        if what + name != self._last:
-            self._last = what + name
+        if name != self._last:
+            self._last = name
             self._line(f"{name} ({total})")
 
     def planned(self, plan: Plan, jobs: Sequence[Job], kept: int) -> None:
@@ -38,6 +37,8 @@ class PlainDisplay:
         cells = sum(len(job.evaluations) for job in jobs)
         self._total += cells
         self._done += kept
+        self._kept += kept
+        self._planned = time.monotonic()
         skipped = len(plan.skipped)
         self._line(
             f"{plan.protocol.name} v{plan.protocol.version}, preset {plan.preset_name}: "
@@ -63,10 +64,10 @@ class PlainDisplay:
         """Nothing to put away."""
 
     def _estimate(self) -> str:
-        left = self._total - self._done
-        if not left or not self._done:
+        left, new = self._total - self._done, self._done - self._kept
+        if left <= 0 or not new:
             return ""
-        return f", about {human_duration((time.monotonic() - self._start) / self._done * left)} left"
+        return f", about {human_duration((time.monotonic() - self._planned) / new * left)} left"
 
     def _line(self, text: str) -> None:
         print(text, file=sys.stderr, flush=True)
@@ -94,6 +95,7 @@ class BarDisplay:
             TimeRemainingColumn(),
             console=Console(stderr=True),
             transient=False,
+            speed_estimate_period=24 * 3600,  # cells take minutes: rich's 30 s would hold one and estimate nothing
         )
         self._bars.start()
         self._phase: Any = None

@@ -21,23 +21,32 @@ def leaderboard(
     output: Annotated[str, typer.Option("--format", "-f", help="table, markdown, csv, latex or json.")] = "table",
     metric: Annotated[str | None, typer.Option(help="Metric to show instead of the protocol's headline ones.")] = None,
     level: Annotated[str | None, typer.Option(help="voxel, slice, subject or lesion.")] = None,
-    post: Annotated[str, typer.Option(help="Map that is scored: raw or median.")] = "raw",
+    post: Annotated[
+        str | None,
+        typer.Option(help="Map that is scored: raw or median. Default: raw in tables, both in csv and json."),
+    ] = None,
 ) -> None:
     """Print the leaderboard of what has been run: methods by columns, best in bold, intervals, mean rank."""
+    if output not in ("csv", "json"):
+        print(table_text(results, output, protocol, preset, metric, level, post or "raw"))
+        return
+    from cerebench.boards import COLUMNS, SCHEMA_VERSION, leaderboard_rows
+
+    _check(output, metric, level, post)
+    rows = [
+        row
+        for row in _kept(leaderboard_rows(results, protocol), preset)
+        if (metric is None or row["metric"] == metric)
+        and (row["value"] is None or (level in (None, row["level"]) and post in (None, row["post"])))
+    ]
     if output == "json":
-        from cerebench.boards import SCHEMA_VERSION, leaderboard_rows
         from cerebench.cli.output import print_json
 
-        rows = _kept(leaderboard_rows(results, protocol), preset)
         print_json({"schema_version": SCHEMA_VERSION, "rows": rows})
-    elif output == "csv":
-        from cerebench.boards import leaderboard as board
+        return
+    import pandas as pd
 
-        table = board(results, protocol)
-        table = table if preset is None else table[table["preset"] == preset]
-        sys.stdout.write(table.to_csv(index=False))
-    else:
-        print(table_text(results, output, protocol, preset, metric, level, post))
+    sys.stdout.write(pd.DataFrame(rows, columns=list(COLUMNS)).to_csv(index=False))
 
 
 def table_text(
@@ -55,13 +64,10 @@ def table_text(
         UsageError: unknown format, metric, level or post-processing, or no results.
     """
     from cerebench.boards import leaderboard_rows, tables_about
-    from cerebench.scoring.metrics import ALL_LEVELS, METRICS
+    from cerebench.scoring.metrics import METRICS
     from cerebench.tables import render
 
-    _known("--format", style, FORMATS)
-    _known("--metric", metric, METRICS)
-    _known("--level", level, ALL_LEVELS)
-    _known("--post", post, ("raw", "median"))
+    _check(style, metric, level, post)
     rows = _kept(leaderboard_rows(results, protocol), preset)
     banners, headlines = tables_about(results)
     better = {name: item.higher_is_better for name, item in METRICS.items()}
@@ -87,6 +93,15 @@ def _kept(rows: list[dict[str, Any]], preset: str | None) -> list[dict[str, Any]
             f"no results of preset {preset!r}: {did_you_mean(str(preset), {row['preset'] for row in rows})}"
         )
     return found
+
+
+def _check(style: str, metric: str | None, level: str | None, post: str | None) -> None:
+    from cerebench.scoring.metrics import ALL_LEVELS, METRICS
+
+    _known("--format", style, FORMATS)
+    _known("--metric", metric, METRICS)
+    _known("--level", level, ALL_LEVELS)
+    _known("--post", post, ("raw", "median"))
 
 
 def _known(option: str, value: str | None, known: Mapping[str, Any] | tuple[str, ...]) -> None:

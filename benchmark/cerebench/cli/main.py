@@ -108,7 +108,7 @@ def _run_typer(name: str, found: Any, words: list[str]) -> int:
     if isinstance(found, typer.Typer):
         command: Any = typer.main.get_group(found)
     else:
-        single = typer.Typer(add_completion=False)
+        single = typer.Typer(add_completion=False, rich_markup_mode=None)
         single.command(name)(found)
         command = typer.main.get_command(single)
     # typer carries its own copy of click since 0.26, so the class of its errors has no stable address

@@ -9,7 +9,9 @@ import typer
 from cerebench.cli.output import print_json, print_table
 from cerebench.plugins.registry import Registry
 
-app = typer.Typer(help="List plugins with their state; check one against the contract.", no_args_is_help=True)
+app = typer.Typer(
+    help="List plugins with their state; check one against the contract.", no_args_is_help=True, rich_markup_mode=None
+)
 
 Json = Annotated[bool, typer.Option("--json", help="Print a list of objects.")]
 

@@ -12,7 +12,7 @@ import typer
 from cerebench.cli.output import print_fields, print_json, print_table
 from cerebench.plugins.registry import Registry
 
-app = typer.Typer(help="Show one method, cohort or protocol in full.", no_args_is_help=True)
+app = typer.Typer(help="Show one method, cohort or protocol in full.", no_args_is_help=True, rich_markup_mode=None)
 
 Json = Annotated[bool, typer.Option("--json", help="Print an object.")]
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Public name, as in 'bench list'.")]

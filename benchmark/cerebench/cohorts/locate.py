@@ -19,7 +19,7 @@ class Location:
 
     Attributes:
         status: ``found`` (usable), ``missing`` (no folder), ``not-ready`` (no case can be used before
-            ``bench data prepare``), ``empty`` (a folder without usable cases).
+            its brain is extracted), ``empty`` (a folder without usable cases).
         root: the folder, ``None`` where missing.
         listing: the cases, ``None`` where missing or empty.
         note: one sentence for the user; empty where all is well.
@@ -61,7 +61,7 @@ def locate(card: Card, data_root: Path | None) -> Location:
         return Location("empty", folder, None, str(error))
     unready = listing.unready
     if len(unready) == len(listing.cases):
-        note = "heads with skull and no brain mask: needs `bench data prepare` (extra `prepare`)"
+        note = "heads with skull and no brain mask: extract the brains first (extra `prepare` brings ANTs)"
         return Location("not-ready", folder, listing, note)
     notes = []
     if unready:

@@ -54,7 +54,7 @@ class Listing:
 
     @property
     def unready(self) -> tuple[str, ...]:
-        """Ids of cases that need ``bench data prepare``: heads with skull without a brain mask."""
+        """Ids of cases that are not ready: heads with skull without a brain mask."""
         if self.policy.skull_stripped:
             return ()
         return tuple(case.id for case in self.cases if case.brain_mask is None)

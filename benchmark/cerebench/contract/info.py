@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 API_VERSION = 1
 
@@ -75,3 +75,10 @@ class MethodInfo(BaseModel):
     reimplementation: bool = False
     assumptions: tuple[str, ...] = ()
     cost: Literal["light", "iterative"] = "light"
+
+    @model_validator(mode="after")
+    def _sees_no_answers(self) -> MethodInfo:
+        """A lesion mask is the answer that anomaly detection is asked for."""
+        if self.task == "anomaly" and (self.unit == "lesion" or "lesion-mask" in self.inputs):
+            raise ValueError(f"{self.name!r} detects anomalies: unit 'lesion' and input 'lesion-mask' are not for it")
+        return self

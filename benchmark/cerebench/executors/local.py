@@ -23,6 +23,10 @@ from cerebench.processes import start_process, use_server
 from cerebench.store import Status, Store
 
 _WATCH_S = 0.2
+_SILENT_S = 300.0
+"""Longest wait for a worker's next cell to begin; between cells nothing takes longer than seconds."""
+_EXIT_S = 10.0
+"""Time that a worker has to go after its last cell: threads of a plugin may keep it."""
 
 
 @dataclass(frozen=True)
@@ -61,29 +65,42 @@ def run_jobs(
     context = use_server()
     waiting = list(jobs)
     free = [device for _ in range(slots) for device in devices]
-    active: dict[Connection, _Worker] = {}
+    active: list[_Worker] = []
     try:
         while waiting or active:
-            while waiting and free:
-                worker = _Worker(context, waiting.pop(0), store, free.pop(0), limits)
-                active[worker.pipe] = worker
-            for pipe in wait(list(active), timeout=_WATCH_S):
-                worker = active[pipe]  # type: ignore[index]
+            while free and (job := _next_job(waiting, active)) is not None:
+                active.append(_Worker(context, job, store, free.pop(0), limits))
+            # The sentinel too: a process that a plugin forked may hold the pipe open after its parent's death.
+            sources: dict[Any, _Worker] = {}
+            for worker in active:
+                sources |= {worker.pipe: worker, worker.process.sentinel: worker}
+            for worker in dict.fromkeys(sources[source] for source in wait(list(sources), timeout=_WATCH_S)):
                 if not worker.drain(listen):
-                    del active[worker.pipe]
+                    active.remove(worker)
                     worker.join()
                     again = worker.aftermath(listen)
                     if again is not None:
                         waiting.insert(0, again)
                     free.append(worker.device)
-            for worker in active.values():
+            for worker in active:
                 worker.watch()
     finally:
-        for worker in active.values():
+        for worker in active:
             worker.kill()
+            worker.log.unlink(missing_ok=True)
 
 
-@dataclass
+def _next_job(waiting: list[Job], active: Sequence[_Worker]) -> Job | None:
+    """Take the first job that would not sit and wait for a stage that another worker is training."""
+    busy = {path for worker in active for path in worker.training}
+    for job in waiting:
+        if busy.isdisjoint(stage.path for stage in job.stages):
+            waiting.remove(job)
+            return job
+    return None
+
+
+@dataclass(eq=False)
 class _Worker:
     context: Any
     job: Job
@@ -94,22 +111,23 @@ class _Worker:
     what: str = ""
     since: float = field(default_factory=time.monotonic)
     finished: set[str] = field(default_factory=set)
+    advanced: bool = False
     ended: bool = False
     verdict: tuple[Status, str] | None = None
 
     def __post_init__(self) -> None:
+        self.training = {stage.path for stage in self.job.stages if not self.store.done(stage.path)}
         self.pipe, theirs = self.context.Pipe(duplex=True)
-        values = self.job.to_json()
-        log = self.store.runs / ".logs" / f"worker-{os.getpid()}-{id(self)}.log"
-        self.log = log
-        self.process = self.context.Process(
-            target=_main, args=(values, str(self.store.root), self.device, self.limits.threads, theirs, str(log))
-        )
+        values, environment = self.job.to_json(), dict(os.environ)
+        self.log = self.store.runs / ".tmp-logs" / f"worker-{os.getpid()}-{id(self)}.log"
+        where = (str(self.store.root), self.device, self.limits.threads)
+        self.process = self.context.Process(target=_main, args=(values, *where, environment, theirs, str(self.log)))
         start_process(self.process)
         theirs.close()
 
     def drain(self, listen: Listener) -> bool:
         """Take what the worker says; False once it has gone."""
+        alive = self.process.is_alive()  # asked first: whatever a dead worker said is in the pipe by now
         try:
             while self.pipe.poll():
                 event: Event = self.pipe.recv()
@@ -117,22 +135,34 @@ class _Worker:
                     self.cell, self.what, self.since = event.cell, event.what, time.monotonic()
                 elif event.kind == "end":
                     self.finished.add(event.cell)
-                    self.cell = ""
+                    self.training.discard(event.cell)
+                    self.advanced |= event.what == "evaluate" or event.status == "ok"
+                    self.cell = self.what = ""
                     self.since = time.monotonic()
                 elif event.kind == "done":
                     self.ended = True
+                    self.since = time.monotonic()
                 if event.kind != "done":
                     listen(self.job, event)
         except (EOFError, OSError):
             return False
-        return True
+        return alive
 
     def watch(self) -> None:
         """End a worker that is over its time or memory."""
         if self.verdict is not None:
             return
+        waited = time.monotonic() - self.since
+        if self.ended:
+            if waited > _EXIT_S:
+                self.kill()
+            return
+        if not self.cell and waited > _SILENT_S:
+            self.verdict = ("timeout", f"began no cell within {_SILENT_S:g} s; see `bench doctor`, or use --in-process")
+            self.kill()
+            return
         limit = self._timeout()
-        if self.cell and limit is not None and time.monotonic() - self.since > limit:
+        if self.cell and limit is not None and waited > limit:
             self.verdict = ("timeout", f"took longer than {limit:g} s (--timeout, or timeout_s of the preset)")
             self.kill()
             return
@@ -157,7 +187,7 @@ class _Worker:
             self.process.join(5)
 
     def join(self) -> None:
-        self.process.join(30)
+        self.process.join(5)
         if self.process.is_alive():
             self.kill()
         self.pipe.close()
@@ -169,8 +199,10 @@ class _Worker:
         if self.ended:
             return None
         status, reason = self.verdict or ("failed", _crash(self.process.exitcode))
+        if not self.cell and self.advanced:
+            return self._rest("", listen)  # it died between cells: no cell's fault, and a new one gets further
         if not self.cell:
-            # It died between cells: blame the first one that is not finished, or it would be tried for ever.
+            # It died before any: blame the first one that is not finished, or it would be tried for ever.
             self.cell, self.what = self._next()
             if not self.cell:
                 return None
@@ -213,7 +245,8 @@ def cell_limits(job: Job) -> Iterator[tuple[str, float]]:
 
 def _crash(code: int | None) -> str:
     if code is not None and code < 0:
-        name = signal.Signals(-code).name
+        known = {item.value: item.name for item in signal.Signals}
+        name = known.get(-code, f"signal {-code}")
         hint = " (perhaps the system's memory ran out)" if name == "SIGKILL" else ""
         return f"was ended by {name}{hint}"
     return f"ended with exit code {code}"
@@ -237,7 +270,17 @@ def _tail(path: Path, size: int = 20_000) -> str:
         return ""
 
 
-def _main(values: dict[str, Any], root: str, device: str, threads: int | None, pipe: Connection, log: str) -> None:
+def _main(
+    values: dict[str, Any],
+    root: str,
+    device: str,
+    threads: int | None,
+    environment: dict[str, str],
+    pipe: Connection,
+    log: str,
+) -> None:
+    os.environ.clear()  # what the server inherited at its own start may be out of date
+    os.environ.update(environment)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent answers Ctrl-C
     quiet_output(Path(log))
     threading.Thread(target=_die_with_parent, args=(pipe,), daemon=True).start()

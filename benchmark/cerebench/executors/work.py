@@ -136,7 +136,7 @@ class _Runner:
 
         try:
             work(progress)
-        except Exception as error:
+        except (Exception, SystemExit) as error:  # a plugin's sys.exit ends its cell, not the run
             self._model_of = "nothing yet"
             status: Literal["oom", "failed"] = "oom" if out_of_memory(error) else "failed"
             reason = sentence(error, self.job.method)

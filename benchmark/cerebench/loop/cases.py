@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from cerebench.contract.data import ANOMALY, IGNORE
+from cerebench.contract.data import ANOMALY, IGNORE, NORMAL
 from cerebench.contract.method import Method
 from cerebench.loop.device import StageTimer, autocast
 from cerebench.loop.feed import Loaded
@@ -14,6 +14,7 @@ from cerebench.loop.predict import BatchBackoff, VolumePrediction, predict_volum
 from cerebench.plan.cells import CaseRef, Options
 from cerebench.scoring.postprocess import erode, median_filter
 from cerebench.scoring.sketch import ScoreSketch
+from cerebench.training.seeding import derived_seed, seed_all
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -39,8 +40,9 @@ class CaseScores:
         region: ``[D, H, W]`` bool, the voxels that count: brain, eroded where the card says so, without "ignore".
         anomaly: ``[D, H, W]`` bool, anomalous voxels of the region.
         sketches: post-processing → counts of scores by label.
-        slices: slice scores, without slices whose only pathology is "ignore".
+        slices: slice scores, without slices whose only pathology does not count ("ignore", or outside the region).
         outside: anomalous voxels outside the region.
+        labelled: whether there is a reference of voxels; without one no voxel and no slice is counted.
     """
 
     ref: CaseRef
@@ -51,6 +53,7 @@ class CaseScores:
     sketches: dict[str, ScoreSketch] = field(default_factory=dict)
     slices: list[SliceScore] = field(default_factory=list)
     outside: int = 0
+    labelled: bool = True
 
 
 def predict_case(
@@ -71,6 +74,8 @@ def predict_case(
         image, brain = image[(slice(None), *box)], brain[box]
         labels = None if labels is None else labels[box]
     inputs = method.info.inputs
+    # a method that samples gives the same map whatever was predicted before, in this process or another
+    seed_all(derived_seed(seed, "predict", loaded.ref.patient, loaded.ref.id))
     with timer.stage("predict"), torch.inference_mode(), autocast(image.device, options.precision):
         prediction = predict_volume(
             method,
@@ -82,7 +87,7 @@ def predict_case(
             seed=seed,
             batch=batch,
             lesion_mask=labels if "lesion-mask" in inputs else None,
-            covariates=loaded.ref.covariates if "covariates" in inputs else None,
+            covariates=dict(loaded.ref.covariates) if "covariates" in inputs else None,
         )
     with timer.stage("score"):
         return _count(prediction, loaded, brain, labels, options, timer)
@@ -113,7 +118,10 @@ def _count(
         region=region,
         anomaly=anomaly & region,
         outside=int((anomaly & ~region).sum()),
+        labelled=labels is not None,
     )
+    if labels is None:
+        return result
     if prediction.map is not None and options.task == "anomaly":
         for post in options.post:
             scores = prediction.map
@@ -127,13 +135,12 @@ def _count(
     return result
 
 
-def _slice_rows(scores: Tensor, region: Tensor, anomaly: Tensor, labels: Tensor | None) -> list[SliceScore]:
+def _slice_rows(scores: Tensor, region: Tensor, anomaly: Tensor, labels: Tensor) -> list[SliceScore]:
     import torch
 
     lesion = anomaly.any(0).any(0)
-    wanted = region.any(0).any(0) & torch.isfinite(scores)
-    if labels is not None:
-        wanted &= lesion | ~(labels == IGNORE).any(0).any(0)
+    touched = (labels != NORMAL).any(0).any(0)
+    wanted = region.any(0).any(0) & torch.isfinite(scores) & (lesion | ~touched)
     return [
         SliceScore(index=int(index), lesion=bool(lesion[index]), score=float(scores[index]))
         for index in torch.nonzero(wanted).flatten().tolist()

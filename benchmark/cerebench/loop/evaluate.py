@@ -47,15 +47,14 @@ def run_evaluation(
         with timer.stage("score"):
             rows += case_rows(scores, chosen, loaded.spacing)
         kept.append(Scored.of(scores))  # drops map and masks
+    for control in controls:
+        thresholds.setdefault(control.patient, rule.for_patient(control.patient))
     with store.writing(cell.path) as folder:
         sketches = {f"{item.case}/{post}": sketch for item in kept for post, sketch in item.sketches.items()}
         save_sketches(folder / "sketches.npz", sketches)
         case_table(rows).to_parquet(folder / "cases.parquet", index=False)
         slice_table(kept).to_parquet(folder / "slices.parquet", index=False)
-        common = {"": rule.common}  # for controls, which are no validation patients
-        write_json(
-            folder / "thresholds.json", {patient: _plain(item) for patient, item in (common | thresholds).items()}
-        )
+        write_json(folder / "thresholds.json", {patient: _plain(item) for patient, item in thresholds.items()})
         write_json(
             folder / "controls.json",
             [{"case": item.case, "patient": item.patient, "score": item.score} for item in controls],

@@ -87,13 +87,14 @@ def predict_volume(
     batch = batch or BatchBackoff(64)
     if method.info.unit == "slice":
         return _predict_slices(method, image, brain, spacing, modalities, device, seed, batch)
+    # copies: what a method writes into its inputs never reaches the scoring
     context = PredictContext(
-        brain=brain[None],
+        brain=brain[None].clone(),
         spacing=spacing,
         modalities=modalities,
         device=device,
         seed=seed,
-        lesion_mask=None if lesion_mask is None else lesion_mask[None],
+        lesion_mask=None if lesion_mask is None else lesion_mask[None].clone(),
         covariates=None if covariates is None else (covariates,),
     )
     prediction = _checked(method, method.predict(image[None], context), (1, *brain.shape), device)
@@ -132,7 +133,7 @@ def _predict_slices(
         )
         try:
             raw = method.predict(slices[index].contiguous(), context)
-        except RuntimeError as error:
+        except (RuntimeError, MemoryError) as error:
             if batch.size == 1 or not out_of_memory(error):
                 raise
             batch.halve()
@@ -180,7 +181,17 @@ def _checked(method: Method, prediction: Prediction, shape: tuple[int, ...], dev
             raise MethodError(f"method {name!r}: {what} are on {value.device}, expected {device}")
         if not bool(torch.isfinite(value).all()):
             raise MethodError(f"method {name!r}: {what} hold NaN or infinite values")
+    if method.info.task == "lesion-classification":
+        _check_probabilities(name, prediction.scores)
     return prediction
+
+
+def _check_probabilities(name: str, scores: Tensor | None) -> None:
+    if scores is None:
+        raise MethodError(f"method {name!r}: predict returned no scores, expected a probability a lesion")
+    low, high = float(scores.min()), float(scores.max())
+    if not 0 <= low <= high <= 1:
+        raise MethodError(f"method {name!r}: scores span [{low:g}, {high:g}], expected probabilities in [0, 1]")
 
 
 def _top_mean(values: Tensor) -> float:

@@ -39,14 +39,15 @@ def run_reference(
         records: list[dict[str, Any]] = []
         sketches: dict[str, ScoreSketch] = {}
         todo: list[tuple[str, CaseRef]] = [(role, ref) for role in ROLES for ref in getattr(cell, role)]
-        done: dict[str, Scored] = {}
-        fresh = list({ref.key: ref for _, ref in todo}.values())
+        done: dict[tuple[str, str], Scored] = {}
+        # not by content: two patients may share a file, and one scan may hold several lesions
+        fresh = list({(ref.patient, ref.id): ref for _, ref in todo}.values())
         for count, loaded in enumerate(feed(fresh, target)):
             progress(count, len(fresh), "validation")
             scores = predict_case(method, loaded, job.options, job.seed, batch, timer)
-            done[loaded.ref.key] = Scored.of(scores)
+            done[loaded.ref.patient, loaded.ref.id] = Scored.of(scores)
         for number, (role, ref) in enumerate(todo):
-            item = done[ref.key]
+            item = done[ref.patient, ref.id]
             records.append(
                 {
                     "role": role,

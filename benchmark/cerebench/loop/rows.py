@@ -29,13 +29,14 @@ def case_rows(scores: CaseScores, thresholds: Thresholds, spacing: tuple[float, 
     """
     ref = scores.ref
     head = (ref.id, ref.patient, ref.centre or "")
-    lesion_voxels = int(scores.anomaly.sum())
-    facts = {
-        "voxels": int(scores.region.sum()),
-        "lesion_voxels": lesion_voxels,
-        "lesion_ml": lesion_voxels * math.prod(spacing) / 1000,
-        "lesion_voxels_outside_brain": scores.outside,
-    }
+    facts: dict[str, float] = {"voxels": int(scores.region.sum())}
+    if scores.labelled:
+        lesion_voxels = int(scores.anomaly.sum())
+        facts |= {
+            "lesion_voxels": lesion_voxels,
+            "lesion_ml": lesion_voxels * math.prod(spacing) / 1000,
+            "lesion_voxels_outside_brain": scores.outside,
+        }
     rows: list[Row] = [(*head, "case", "", name, float(value)) for name, value in facts.items()]
     level = "lesion" if ref.label is not None else "subject"
     label = ref.label if ref.label is not None else int(not ref.healthy)

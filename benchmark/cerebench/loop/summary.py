@@ -12,7 +12,7 @@ from cerebench.loop.rows import COUNTS
 from cerebench.loop.thresholds import FPR_POINTS
 from cerebench.scoring.detection import bootstrap_detection
 from cerebench.scoring.intervals import Interval, bootstrap_confusions, bootstrap_sketches
-from cerebench.scoring.metrics import METRIC_VERSION
+from cerebench.scoring.metrics import METRIC_VERSION, METRICS
 from cerebench.scoring.sketch import ScoreSketch
 from cerebench.scoring.storage import load_sketches
 
@@ -56,6 +56,8 @@ def _rows(folder: Path) -> Iterator[dict[str, Any]]:
 def _voxel_rows(
     cases: pd.DataFrame, sketches: Mapping[str, ScoreSketch], post: str, options: Mapping[str, Any]
 ) -> Iterator[dict[str, Any]]:
+    import numpy as np
+
     mine = {key.rpartition("/")[0]: value for key, value in sketches.items() if key.endswith(f"/{post}")}
     if not mine:
         return
@@ -71,13 +73,15 @@ def _voxel_rows(
     if set(COUNTS) <= set(table.columns) and not bool(table[list(COUNTS)].isna().any(axis=None)):
         found = bootstrap_confusions(table[list(COUNTS)].to_numpy(), patients, _DECIDED, **bootstrap)
         yield from _interval_rows("voxel", post, found, len(mine))
-    elif lesions:
+    else:
         reason = "no validation case with a lesion to choose a threshold on"
-        yield _row("voxel", post, "dice", None, len(mine), reason)
+        yield _row("voxel", post, "dice" if lesions else "fpr", None, len(mine), reason)
     totals = [sketch.n_positive for sketch in mine.values()]
     for percent in FPR_POINTS:
-        if f"tp_at_{percent}fpr" in table.columns:
-            hits = table[f"tp_at_{percent}fpr"].fillna(0).tolist()
+        name = f"tp_at_{percent}fpr"
+        # a lesion without a hit count had no threshold: it is not a miss
+        if name in table.columns and not bool((table[name].isna() & np.greater(totals, 0)).any()):
+            hits = table[name].fillna(0).tolist()
             counts = [[hit, 0, total - hit, 0] for hit, total in zip(hits, totals, strict=True)]
             found = bootstrap_confusions(counts, patients, ["sensitivity"], **bootstrap)
             named = {f"sensitivity_at_{percent}fpr": interval for interval in found.values()}
@@ -112,13 +116,20 @@ def _detection(
     bootstrap = {"resamples": options["resamples"], "level": options["level"], "seed": 0}
     found = bootstrap_detection(scores, labels, patients, probabilities=level == "lesion", **bootstrap)
     kind = "slice" if level == "slice" else "subject"
-    chosen = [thresholds.get(patient, thresholds[""])[kind] for patient in patients]
+    chosen = [thresholds[patient][kind] for patient in patients]
     if all(threshold is not None for threshold in chosen):
         # every patient has a threshold chosen without its own scans, so decisions are pooled, not scores
         decisions = [float(score >= float(threshold)) for score, threshold in zip(scores, chosen, strict=True)]
         decided = bootstrap_detection(decisions, labels, patients, 0.5, **bootstrap)
         found |= {name: interval for name, interval in decided.items() if name not in ("auroc", "ap")}
-    yield from _interval_rows(level, "raw", found, table["case"].nunique())
+    # without negatives average precision is 1 whatever the scores: no number is better than that one
+    present = {1: 1 in labels, 0: 0 in labels}
+    defined = {
+        name: interval
+        for name, interval in found.items()
+        if (present[1] or not METRICS[name].needs_positives) and (present[0] or not METRICS[name].needs_negatives)
+    }
+    yield from _interval_rows(level, "raw", defined, len(table[["patient", "case"]].drop_duplicates()))
 
 
 def _interval_rows(level: str, post: str, found: Mapping[str, Interval], n_cases: int) -> Iterator[dict[str, Any]]:

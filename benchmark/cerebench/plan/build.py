@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -69,8 +68,8 @@ class Plan:
     complete: bool = True
 
     def shard(self, number: int, of: int) -> list[Job]:
-        """The jobs of one shard; the same on every machine."""
-        return [job for job in self.jobs if zlib.crc32(job.id.encode()) % of == number - 1]
+        """The jobs of one shard: dealt out in turn, the same on every machine."""
+        return sorted(self.jobs, key=lambda job: job.id)[number - 1 :: of]
 
 
 _Part = tuple[Training, tuple[str, ...]]
@@ -139,6 +138,9 @@ class PlanBuilder:
         self._want(columns.ready, wanted)
         self._prepared.run(workers, progress)
         columns, broken = self._without_faults(columns)
+        # a lost column changes the channels that paired methods train on
+        self._want_paired([(selected, self._groups(selected, columns)) for selected in methods])
+        self._prepared.run(workers, progress)
         for selected in methods:
             for seed in range(seeds):
                 groups = self._groups(selected, columns)
@@ -212,6 +214,9 @@ class PlanBuilder:
             if self._protocol.train.adapt:
                 found = target_training(column, channel)
                 self._prepared.want([*found.train, *found.validation], channel)
+        self._want_paired(groups)
+
+    def _want_paired(self, groups: Sequence[tuple[Selected, list[_Group]]]) -> None:
         for selected, parts in groups:
             if selected.cls.info.training == "paired":
                 for group in parts:
@@ -249,8 +254,8 @@ class PlanBuilder:
         chain, source, problem = self._chain(selected.cls, settings, base, group, seed)
         if problem:
             for column in group.columns:
-                identity = self._identity(selected, column.cohort, column.modality, seed, None, "")
-                self._plan.skipped.append(Skipped(identity, problem))
+                identity = self._identity(selected, column.cohort, column.modality, seed, column.pool.provenance, "")
+                self._plan.skipped.append(Skipped(identity, problem.problem, problem.broken))
             return
         self._plan.jobs.append(self._job(selected, settings, group, seed, chain, source))
         target = [stage for stage in selected.cls.info.stages if stage.data == "target"]
@@ -270,10 +275,10 @@ class PlanBuilder:
         seed: int,
     ) -> None:
         tuned = replace(selected, variant=",".join(filter(None, [selected.variant, "adapted"])))
-        found = target_training(column, (column.modality,))
+        found = self._checked(target_training(column, (column.modality,)), (column.modality,))
         if found.problem:
-            identity = self._identity(tuned, column.cohort, column.modality, seed, None, "")
-            self._plan.skipped.append(Skipped(identity, found.problem))
+            identity = self._identity(tuned, column.cohort, column.modality, seed, column.pool.provenance, "")
+            self._plan.skipped.append(Skipped(identity, found.problem, found.broken))
             return
         cells = list(chain)
         for stage in stages:
@@ -286,23 +291,36 @@ class PlanBuilder:
 
     def _chain(
         self, cls: type[Method], settings: MethodSettings, stages: Sequence[Stage], group: _Group, seed: int
-    ) -> tuple[list[StageCell], str, str]:
-        """Training stages in order, words for the training source, and the reason if there is no data."""
+    ) -> tuple[list[StageCell], str, Training | None]:
+        """Training stages in order, words for the training source, and what lacks or is broken, if anything."""
         cells: list[StageCell] = []
         sources: list[str] = []
         for stage in stages:
+            if stage.data == "labelled" and cls.info.supervision != "labels":
+                undeclared = (
+                    f"stage {stage.name!r} of {cls.info.name} learns from labels, which its info does not declare"
+                )
+                return [], "", Training(problem=undeclared, broken=True)
             parts = self._parts(cls, stage, group)
-            problem = next((part.problem for part, _ in parts if not part.train), "")
+            problem = next((part for part, _ in parts if part.problem or not part.train), None)
             if problem:
                 return [], "", problem
             cells.append(self._stage(cls, settings, stage, cells, parts, group.modalities, seed))
             sources += [part.source for part, _ in parts]
-        return cells, "; ".join(dict.fromkeys(sources)) or "none (nothing is learnt)", ""
+        return cells, "; ".join(dict.fromkeys(sources)) or "none (nothing is learnt)", None
 
     def _parts(self, cls: type[Method], stage: Stage, group: _Group) -> list[_Part]:
         """Training data with their channels: joint training sees every modality of a case on its own."""
         wanted = [(name,) for name in group.modalities] if cls.info.training == "joint" else [group.modalities]
-        return [(self._training(stage.data, channels, group.provenance), channels) for channels in wanted]
+        return [
+            (self._checked(self._training(stage.data, channels, group.provenance), channels), channels)
+            for channels in wanted
+        ]
+
+    def _checked(self, found: Training, channels: tuple[str, ...]) -> Training:
+        """The training data, or the fault of a case that cannot be prepared with these channels."""
+        reason = self._prepared.fault([*found.train, *found.validation], channels)
+        return Training(problem=f"training data: {reason}", broken=True) if reason else found
 
     def _stage(
         self,
@@ -324,7 +342,7 @@ class PlanBuilder:
             stage,
             parent=parent,
             modalities=modalities,
-            grid={"shape": list(self._spec.shape), "spacing": self._spec.spacing_mm},
+            grid=self._grid(cls),
             train=train,
             validation=validation,
             seed=own_seed,
@@ -343,6 +361,11 @@ class PlanBuilder:
             timeout_s=self._preset.train_timeout_s,
         )
 
+    def _grid(self, cls: type[Method]) -> dict[str, Any]:
+        """What the method's units look like."""
+        grid = {"shape": list(self._spec.shape), "spacing": self._spec.spacing_mm}
+        return {**grid, "crop": self._options.lesion_crop_mm} if cls.info.unit == "lesion" else grid
+
     def _job(
         self,
         selected: Selected,
@@ -357,7 +380,7 @@ class PlanBuilder:
         references: dict[str, ReferenceCell] = {}
         evaluations: list[EvaluationCell] = []
         for column in group.columns:
-            reference = self._reference(selected.cls.info.name, own, artefact, column, seed)
+            reference = self._reference(selected.cls, own, artefact, column, seed)
             references[reference.path] = reference
             evaluations.append(self._evaluation(selected, own, artefact, reference, column, seed, source))
         name = selected.cls.info.name + (f"[{selected.variant}]" if selected.variant else "")
@@ -380,23 +403,24 @@ class PlanBuilder:
             evaluations=tuple(evaluations),
         )
 
-    def _reference(self, name: str, own: str, artefact: str | None, column: Column, seed: int) -> ReferenceCell:
+    def _reference(self, cls: type[Method], own: str, artefact: str | None, column: Column, seed: int) -> ReferenceCell:
         parts = self._reference_members(column)
         lesion, healthy, controls = (self._prepared.refs(part, (column.modality,)) for part in parts)
+        covariates = "covariates" in cls.info.inputs
         mixed = len({member.pool.provenance for part in parts for member in part}) > 1
         key = digest(
             {
                 "method": own,
                 "artefact": artefact,
                 "seed": seed,
-                "lesion": keys.scored_fingerprint(lesion),
-                "healthy": keys.scored_fingerprint(healthy),
-                "controls": keys.scored_fingerprint(controls),
+                "lesion": keys.scored_fingerprint(lesion, covariates),
+                "healthy": keys.scored_fingerprint(healthy, covariates),
+                "controls": keys.scored_fingerprint(controls, covariates),
                 "mixed": mixed,
                 "options": keys.options_key(self._options),
             }
         )
-        path = f"artefacts/reference/{name}-{column.modality}-{keys.short(key)}"
+        path = f"artefacts/reference/{cls.info.name}-{column.modality}-{keys.short(key)}"
         return ReferenceCell(path, artefact, lesion, healthy, controls, mixed, self._preset.timeout_s)
 
     def _evaluation(
@@ -417,7 +441,7 @@ class PlanBuilder:
                 "method": own,
                 "artefact": artefact,
                 "reference": reference.path,
-                "cases": keys.scored_fingerprint(cases),
+                "cases": keys.scored_fingerprint(cases, "covariates" in selected.cls.info.inputs),
                 "options": keys.options_key(self._options),
                 "seed": seed,
             }
@@ -427,6 +451,8 @@ class PlanBuilder:
         _, notes = members(
             self._sources, self._protocol.select.lesion, column.pool.provenance, "validation", column.modality
         )
+        if reference.mixed:
+            notes = (*notes, "thresholds of healthy false-positive rates come from in-silico healthy validation scans")
         return EvaluationCell(
             path, identity, artefact, reference.path, cases, (*column.notes, *notes), self._preset.timeout_s
         )

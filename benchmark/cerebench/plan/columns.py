@@ -177,6 +177,8 @@ def members(
 
 def target_training(column: Column, modalities: Sequence[str]) -> Training:
     """The tested cohort's own training split, for stages on ``target`` data."""
+    if column.pool.listing.layout.test_only:
+        return Training(problem=f"layout {column.pool.listing.layout.name!r} of {column.cohort} is for testing only")
     train = tuple(Member(column.pool, case) for case in column.pool.cases("train", *modalities))
     if not train:
         return Training(problem=f"protocol gives {column.cohort!r} no training split to adapt on")

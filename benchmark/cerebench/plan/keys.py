@@ -49,6 +49,7 @@ def stage_key(
 ) -> str:
     """A training stage; a shared one depends on the code that implements it, not on the method that asks."""
     values = settings.model_dump(mode="json")
+    covariates = "covariates" in cls.info.inputs
     chosen = values if stage.settings is None else {name: values[name] for name in stage.settings}
     function = getattr(cls, stage.name, None)
     shared = stage.shared_as is not None and function is not None
@@ -66,8 +67,8 @@ def stage_key(
             "modalities": list(modalities),
             "grid": dict(grid),
             "training": _training_digest(),
-            "train": data_fingerprint(train, labels=stage.data == "labelled"),
-            "validation": data_fingerprint(validation, labels=stage.data == "labelled"),
+            "train": data_fingerprint(train, stage.data == "labelled", covariates),
+            "validation": data_fingerprint(validation, stage.data == "labelled", covariates),
             "seed": seed,
             "precision": precision,
         }
@@ -83,16 +84,32 @@ def _training_digest() -> str:
     return digest([[path.name, path.read_text(encoding="utf-8")] for path in sorted(folder.glob("*.py"))])
 
 
-def data_fingerprint(cases: Iterable[CaseRef], labels: bool = False) -> str:
-    """Content of a set of cases, in order."""
+def data_fingerprint(cases: Iterable[CaseRef], labels: bool = False, covariates: bool = False) -> str:
+    """Content of a set of cases, in order, with what else the stage is given of them."""
     return digest(
-        [[ref.key, ref.patient, *([ref.label, sorted(ref.covariates.items())] if labels else [])] for ref in cases]
+        [
+            [
+                ref.key,
+                ref.patient,
+                ref.label if labels else None,
+                sorted(ref.covariates.items()) if covariates else None,
+            ]
+            for ref in cases
+        ]
     )
 
 
-def scored_fingerprint(cases: Iterable[CaseRef]) -> str:
-    """Content of scored cases: also what the scores are held against."""
-    return digest([[ref.key, ref.id, ref.patient, ref.healthy, ref.label, ref.centre, ref.erosion_mm] for ref in cases])
+def scored_fingerprint(cases: Iterable[CaseRef], covariates: bool = False) -> str:
+    """Content of scored cases: also what the scores are held against, and covariates where ``predict`` gets them."""
+    return digest(
+        [
+            [
+                *(ref.key, ref.id, ref.patient, ref.healthy, ref.label, ref.centre, ref.erosion_mm),
+                sorted(ref.covariates.items()) if covariates else None,
+            ]
+            for ref in cases
+        ]
+    )
 
 
 def options_key(options: Options) -> dict[str, Any]:

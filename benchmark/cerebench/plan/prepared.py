@@ -38,9 +38,10 @@ class PreparedCases:
             self._wanted[_key(member, modalities)] = request
 
     def run(self, workers: int, progress: Progress) -> None:
-        """Prepare everything asked for."""
-        for provenance in sorted({key[0] for key in self._wanted}):
-            batch = {key: request for key, request in self._wanted.items() if key[0] == provenance}
+        """Prepare everything asked for since the last time."""
+        fresh = {key: request for key, request in self._wanted.items() if key not in self._found}
+        for provenance in sorted({key[0] for key in fresh}):
+            batch = {key: request for key, request in fresh.items() if key[0] == provenance}
             if self._dry:
                 self._found |= {key: self._peek(request) for key, request in batch.items()}
                 continue

@@ -99,7 +99,7 @@ class Registry:
     def select(self, kind: Kind, patterns: str | Sequence[str], load: bool = False) -> list[str]:
         """Names that match ``all``, globs (``*``, ``?``) or exact names, in the order asked for, globs sorted.
 
-        Settings in brackets stay where they are: ``auto*[width=16]`` gives ``["autoencoder[width=16]"]``.
+        Settings in brackets stay where they are: ``my-*[width=16]`` gives ``["my-method[width=16]"]``.
 
         Args:
             kind: what to select.

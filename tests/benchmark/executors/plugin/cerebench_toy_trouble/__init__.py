@@ -1,0 +1,1 @@
+"""A plugin package for tests: methods that give worker processes trouble."""

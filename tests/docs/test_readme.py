@@ -1,0 +1,116 @@
+"""README.md: its two commands, its excerpt, its presets and its Python."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cerebench.plugins.registry import Registry
+from cerebench.protocol import Protocol, load_protocol
+
+RUN = "python3 -m venv .venv && . .venv/bin/activate && pip install -e . && bench run --methods all\n"
+TEST = "python3 -m venv .venv && . .venv/bin/activate && pip install -e '.[test]' && pytest\n"
+Blocks = Callable[[str, str], list[str]]
+
+
+@pytest.fixture(scope="module")
+def readme(root: Path) -> str:
+    return (root / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def protocol() -> Protocol:
+    return load_protocol(Registry.discover().protocol_file("multicentre-anomaly"))
+
+
+def test_opens_with_exactly_two_commands(readme: str, blocks: Blocks) -> None:
+    assert readme.startswith(f"# cerebench\n\n```\n{RUN}```\n\n```\n{TEST}```\n")
+    everything = blocks(readme, "")
+    assert [block for block in everything if "venv" in block] == [RUN, TEST]
+
+
+def test_excerpt_has_the_columns_of_the_protocol(readme: str, blocks: Blocks, protocol: Protocol) -> None:
+    excerpt = next(block for block in blocks(readme, "") if "SMOKE TEST" in block)
+    name, preset = protocol.preset(None)
+    heading = f"{protocol.name} v{protocol.version} · preset {name} · in-silico data · {preset.banner.upper()}\n"
+    assert excerpt.startswith(heading)
+    assert f"\n{protocol.headline[0]} (voxel, {protocol.post[0]}) with patient-bootstrap interval:" in excerpt
+    lines = excerpt.splitlines()
+    head = next(line for line in lines if line.startswith("method "))
+    registry = Registry.discover()
+    columns = re.split(r"\s{2,}", head)[1:]
+    patients = [item for item in registry.cohorts() if not item.healthy]
+    known = {f"{item.name} {modality}" for item in patients for modality in item.modalities}
+    left_out = {column for line in lines if line.startswith("Not tested:") for column in known if column in line}
+    assert set(columns) | left_out == known
+    body = lines[lines.index(head) + 2 :]
+    named = [re.split(r"\s{2,}", line)[0] for line in body[: body.index("")]]
+    assert set(named) <= {item.name for item in registry.methods()}
+
+
+def test_presets_are_those_of_the_protocol(readme: str, protocol: Protocol) -> None:
+    rows = re.findall(r"^\| `(\w+)`( \(default\))? \| ([\d.]+) mm \| (\d+) / (\d+) \|", readme, re.MULTILINE)
+    found = [(name, float(mm), int(healthy), int(lesion)) for name, _, mm, healthy, lesion in rows]
+    expected = [
+        (name, preset.spacing_mm, preset.twins.healthy_cases, preset.twins.lesion_cases)
+        for name, preset in protocol.presets.items()
+    ]
+    assert found == expected
+    assert [name for name, default, *_ in rows if default] == [protocol.default_preset]
+
+
+def test_the_method_learns_and_scores(readme: str, blocks: Blocks) -> None:
+    torch = pytest.importorskip("torch")
+    import numpy as np
+
+    from cerebench.api import FitRun, PredictContext, Volume
+
+    example = next(block for block in blocks(readme, "python") if "class " in block)
+    names: dict[str, Any] = {"__name__": "readme"}
+    exec(compile(example, "README.md", "exec"), names)
+    cls = names["VoxelwiseZ"]
+    rng = np.random.default_rng(0)
+    shape, spacing = (4, 5, 6), (8.0, 8.0, 8.0)
+    brain = np.ones(shape, dtype=bool)
+    train = [
+        Volume(rng.normal(0.5, 0.1, (1, *shape)).astype(np.float32), brain, spacing, modalities=("t1",))
+        for _ in range(40)
+    ]
+    device = torch.device("cpu")
+    method = cls(cls.settings_for("quick"))
+    method.build(("t1",), shape, spacing)
+    method.fit(train, train, FitRun(device=device, precision="32-true", seed=0, folder=Path()))
+    image = torch.full((1, 1, *shape), 0.5)
+    image[0, 0, 1, 2, 3] = 1.5
+    context = PredictContext(torch.from_numpy(brain)[None], spacing, ("t1",), device, seed=0)
+    maps = method.predict(image, context).maps
+    assert maps.shape == (1, *shape)
+    assert maps[0, 1, 2, 3] == maps.max()
+    assert 4 < maps.max() < 6  # one unit above the mean, spread about 0.1 + 0.1
+
+
+def test_the_python_api_is_called_as_it_is(readme: str, blocks: Blocks, monkeypatch: pytest.MonkeyPatch) -> None:
+    import cerebench
+    from cerebench.runner import Request, run
+
+    example = next(block for block in blocks(readme, "python") if "cerebench.run" in block)
+    called: list[str] = []
+
+    def stand_in(name: str, real: Callable[..., Any]) -> Callable[..., None]:
+        def call(*args: Any, **options: Any) -> None:
+            bound = inspect.signature(real).bind(*args, **options).arguments
+            if name == "run":
+                Request(**{**bound.pop("options", {}), **bound})
+            called.append(name)
+
+        return call
+
+    for name, real in (("run", run), ("leaderboard", cerebench.leaderboard), ("results", cerebench.results)):
+        monkeypatch.setattr(cerebench, name, stand_in(name, real), raising=False)
+    exec(compile(example, "README.md", "exec"), {})
+    assert called == ["run", "leaderboard", "results"]
