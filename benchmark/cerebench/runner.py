@@ -3,140 +3,24 @@
 from __future__ import annotations
 
 import os
-from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
-from cerebench.errors import BenchError, UsageError
+from cerebench.errors import UsageError
 from cerebench.paths import cache_root
 from cerebench.paths import data_root as find_data_root
 from cerebench.plugins.registry import Registry
+from cerebench.request import Display, Quiet, Request, RunResult
+from cerebench.selection import patterns, select_cohorts, select_methods
 from cerebench.store import Store
-from cerebench.text import parse_selection, split_list
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from cerebench.executors.work import Event
-    from cerebench.plan.build import Plan, Selected
+    from cerebench.plan.build import Plan
     from cerebench.plan.cells import Job
 
-
 _WORKER_BYTES = 4 * 2**30
-
-
-class Display(Protocol):
-    """What a run tells the person in front of it."""
-
-    def phase(self, done: int, total: int, text: str) -> None:
-        """Progress before any method runs: simulation, preparation."""
-
-    def planned(self, plan: Plan, jobs: Sequence[Job], kept: int) -> None:
-        """The plan is made; ``kept`` cells are there from earlier runs."""
-
-    def event(self, job: Job, event: Event) -> None:
-        """A worker reports."""
-
-    def warn(self, text: str) -> None:
-        """Something that does not stop the run."""
-
-
-class Quiet:
-    """Shows nothing."""
-
-    def phase(self, done: int, total: int, text: str) -> None:
-        """Nothing."""
-
-    def planned(self, plan: Plan, jobs: Sequence[Job], kept: int) -> None:
-        """Nothing."""
-
-    def event(self, job: Job, event: Event) -> None:
-        """Nothing."""
-
-    def warn(self, text: str) -> None:
-        """Nothing."""
-
-
-@dataclass(frozen=True)
-class Request:
-    """What to run; the fields are the options of ``bench run``.
-
-    Attributes:
-        methods: ``all``, globs, or names with settings in brackets; text with commas or a sequence.
-        cohorts: ``all``, globs or names.
-        protocols: ``all``, globs or names.
-        preset: preset name, ``None`` for the protocol's default.
-        data_root: folder of released cohorts; ``None`` for ``CEREBENCH_DATA``, else in-silico twins.
-        results: results folder.
-        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
-        seeds: number of repetitions, seeds 0, 1, ….
-        shard: ``"i/n"``: only the i-th of n parts of the jobs.
-        cards: folders of local cards.
-        dry_run: plan only.
-        in_process: no worker processes; for debugging.
-        timeout_s: limit of every cell instead of the preset's.
-        workers: worker processes on each device; ``None`` for one a GPU, one for every core and 4 GiB on the CPU.
-        threads: CPU threads of one worker; with one (the default) results do not depend on the number of cores.
-        memory_limit_gib: resident memory of one worker; ``None`` for its share of 90 % of the machine's.
-    """
-
-    methods: str | Sequence[str] = "all"
-    cohorts: str | Sequence[str] = "all"
-    protocols: str | Sequence[str] = "all"
-    preset: str | None = None
-    data_root: str | Path | None = None
-    results: str | Path = "results"
-    device: str = "auto"
-    seeds: int = 1
-    shard: str | None = None
-    cards: Sequence[str | Path] = ()
-    dry_run: bool = False
-    in_process: bool = False
-    timeout_s: float | None = None
-    workers: int | None = None
-    threads: int = 1
-    memory_limit_gib: float | None = None
-
-    def __post_init__(self) -> None:
-        for option, value in (("seeds", self.seeds), ("workers", self.workers), ("threads", self.threads)):
-            if value is not None and value < 1:
-                raise UsageError(f"--{option} {value}: expected 1 or more")
-        for option, limit in (("timeout", self.timeout_s), ("memory-limit", self.memory_limit_gib)):
-            if limit is not None and not limit > 0:
-                raise UsageError(f"--{option} {limit:g}: expected more than 0")
-
-
-@dataclass
-class RunResult:
-    """What came of a run.
-
-    Attributes:
-        results: the results folder.
-        plans: one plan for each protocol.
-        counts: status → number of evaluation cells of these plans (``kept`` ones are ``ok`` too).
-        problems: (cell, reason) of every cell that is not ``ok`` and not skipped.
-        evaluated: evaluation cells computed by this run.
-        exit_code: 0 all cells fine, 1 some failed.
-    """
-
-    results: Path
-    plans: list[Plan]
-    counts: Counter[str] = field(default_factory=Counter)
-    problems: list[tuple[str, str]] = field(default_factory=list)
-    evaluated: int = 0
-
-    @property
-    def exit_code(self) -> int:
-        """0 if every cell is fine or was rightly skipped, else 1."""
-        return 1 if self.problems else 0
-
-    def leaderboard(self) -> pd.DataFrame:
-        """The leaderboard of the results folder."""
-        from cerebench.boards import leaderboard
-
-        return leaderboard(self.results)
 
 
 def run(
@@ -170,7 +54,7 @@ def execute(request: Request, display: Display) -> RunResult:
     store = Store(Path(request.results))
     registry = Registry.discover([Path(folder) for folder in request.cards])
     targets = devices(request.device)
-    names = registry.select("protocol", _patterns(request.protocols))
+    names = registry.select("protocol", patterns(request.protocols))
     if request.dry_run:
         plans = _plans(request, registry, names, display)
         return _planned(request, store, plans, shard, display)
@@ -210,66 +94,9 @@ def _plan(request: Request, registry: Registry, name: str, display: Display) -> 
     prepared = PreparedCases(Preparer(cache, spec), dry=request.dry_run)
     cards = [Path(folder) for folder in request.cards]
     builder = PlanBuilder(protocol, preset_name, sources, prepared, spec, cards, run_provenance())
-    selected = _selected(request, registry, protocol)
-    return builder.build(
-        selected, _cohorts(request, registry, display), request.seeds, max(1, os.cpu_count() or 1), display.phase
-    )
-
-
-def _cohorts(request: Request, registry: Registry, display: Display) -> list[str]:
-    """Selected cohorts; one that only a glob brought in is left out with a warning if its card is malformed."""
-    patterns = _patterns(request.cohorts)
-    chosen = []
-    for name in registry.select("cohort", patterns):
-        try:
-            registry.card(name)
-        except BenchError as error:
-            if name in patterns:
-                raise
-            display.warn(f"cohort {name!r} is left out: {error}")
-            continue
-        chosen.append(name)
-    return chosen
-
-
-def _selected(request: Request, registry: Registry, protocol: Any) -> list[Selected]:
-    from cerebench.plan.build import Selected, check_task
-
-    chosen = []
-    exact = []
-    for text in registry.select("method", _patterns(request.methods), load=True):
-        name, overrides = parse_selection(text)
-        cls = registry.load_method(name)
-        values = dict(overrides)
-        named = values.pop("variant", None) if "variant" not in cls.Settings.model_fields else None
-        if named is not None:
-            values = {**_variant(cls, str(named)), **values}
-        cls.settings_for(protocol.default_preset, values)
-        words = ",".join(f"{key}={value}" for key, value in overrides.items())
-        chosen.append(Selected(cls, values, words))
-        exact += [name for pattern in _patterns(request.methods) if pattern.partition("[")[0] == name]
-    return check_task(chosen, protocol, exact)
-
-
-def _variant(cls: Any, name: str) -> dict[str, Any]:
-    from cerebench.text import did_you_mean
-
-    if name not in cls.variants:
-        raise UsageError(f"method {cls.info.name!r} has no variant {name!r}: {did_you_mean(name, cls.variants)}")
-    return dict(cls.variants[name])
-
-
-def _patterns(value: str | Sequence[str]) -> list[str]:
-    return split_list(value) if isinstance(value, str) else list(value)
-
-
-def _shard(text: str | None) -> tuple[int, int]:
-    if text is None:
-        return 1, 1
-    number, slash, of = text.partition("/")
-    if not slash or not number.isdigit() or not of.isdigit() or not 1 <= int(number) <= int(of):
-        raise UsageError(f"--shard {text!r}: expected i/n with 1 <= i <= n, such as 1/4")
-    return int(number), int(of)
+    methods = select_methods(request.methods, registry, protocol)
+    cohorts = select_cohorts(request.cohorts, registry, display)
+    return builder.build(methods, cohorts, request.seeds, max(1, os.cpu_count() or 1), display.phase)
 
 
 def _planned(request: Request, store: Store, plans: list[Plan], shard: tuple[int, int], display: Display) -> RunResult:

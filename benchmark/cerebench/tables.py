@@ -230,7 +230,10 @@ def _text(entry: Entry, best: float | None, notes: dict[str, int], style: Style,
 def _footer(rows: Sequence[Row]) -> str:
     sources = sorted({row["training_source"] for row in rows if row["training_source"]})
     seeds = len({row["seed"] for row in rows})
-    cases = {row["cohort"]: row["n_cases"] for row in rows if row["n_cases"]}
+    cases: dict[str, int] = {}
+    for row in rows:
+        if row["n_cases"] and row["level"] != "subject":  # subjects include the healthy controls of another cohort
+            cases[row["cohort"]] = max(row["n_cases"], cases.get(row["cohort"], 0))
     tested = ", ".join(f"{name} ({count})" for name, count in sorted(cases.items()))
     lines = [f"Provenance: {rows[0]['provenance']} test cases: {tested or 'none'}; {seeds} seed{'s' * (seeds != 1)}."]
     lines += [f"Trained on: {source}." for source in sources]

@@ -72,6 +72,9 @@ def run(
     start = time.monotonic()
     try:
         result = execute(request, display)
+    except KeyboardInterrupt:
+        display.warn("interrupted: what is finished is kept, and the same command goes on from there")
+        raise
     finally:
         display.close()
     if dry_run:

@@ -77,7 +77,8 @@ def _repeated_keys(node: yaml.Node, seen: set[int] | None = None) -> Iterator[ya
 
 def _explain(path: Path, root: yaml.Node, model: type[BaseModel], error: ValidationError) -> str:
     faults = error.errors()
-    first = faults[0]
+    # a misspelt field is also a missing one: the spelling says more
+    first = next((fault for fault in faults if fault["type"] == "extra_forbidden"), faults[0])
     location = [part for part in first["loc"] if part != "[key]"]
     field = ".".join(str(part) for part in location)
     line = _line(root, location)

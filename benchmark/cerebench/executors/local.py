@@ -127,7 +127,7 @@ class _Worker:
 
     def drain(self, listen: Listener) -> bool:
         """Take what the worker says; False once it has gone."""
-        alive = self.process.is_alive()  # asked first: whatever a dead worker said is in the pipe by now
+        alive: bool = self.process.is_alive()  # asked first: whatever a dead worker said is in the pipe by now
         try:
             while self.pipe.poll():
                 event: Event = self.pipe.recv()

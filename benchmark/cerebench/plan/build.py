@@ -307,7 +307,11 @@ class PlanBuilder:
                 return [], "", problem
             cells.append(self._stage(cls, settings, stage, cells, parts, group.modalities, seed))
             sources += [part.source for part, _ in parts]
-        return cells, "; ".join(dict.fromkeys(sources)) or "none (nothing is learnt)", None
+        words = "; ".join(dict.fromkeys(sources)) or "none (nothing is learnt)"
+        if cells and cls.info.training != "per-modality":
+            # the modalities follow from the selected columns: rows that differ in them have to show it
+            words += f", {'+'.join(group.modalities)} {'jointly' if cls.info.training == 'joint' else 'as channels'}"
+        return cells, words, None
 
     def _parts(self, cls: type[Method], stage: Stage, group: _Group) -> list[_Part]:
         """Training data with their channels: joint training sees every modality of a case on its own."""

@@ -252,3 +252,16 @@ def test_debug_adds_the_traceback_before_the_sentence(toys, bench):
     assert "Traceback" in loud.err
     assert loud.err.splitlines()[-1] == quiet.err.strip()
     assert loud.code == quiet.code == 2
+
+
+def test_interrupt_while_cases_are_prepared_ends_with_130_and_frees_the_results(toys, bench, monkeypatch, tmp_path):
+    def stop(*words: object) -> None:
+        raise KeyboardInterrupt
+
+    words = [str(tmp_path / "results") if word == str(toys.results) else word for word in toys.words]
+    with monkeypatch.context() as patch:
+        patch.setattr("cerebench.plan.prepared.prepare_all", stop)
+        done = bench(*words, "--methods", "toy-good")
+    assert (done.code, done.out) == (130, "")
+    assert "interrupted: what is finished is kept, and the same command goes on from there" in done.err
+    assert bench(*words, "--methods", "toy-good").code == 0

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import psutil
 import pytest
 
 import cerebench
 from cerebench.boards import leaderboard_rows
+from cerebench.executors import local
 
 COLUMNS = {(cohort, modality) for cohort in ("toy-dwarf", "toy-healthy", "toy-lesion") for modality in ("t1", "t2")}
 
@@ -136,46 +139,59 @@ def test_workers_see_the_environment_of_the_run_not_of_the_server_s_start(troubl
 
 
 SCRIPT = """
+import json
 import sys
 import cerebench
-import psutil
 
-print("the script runs")
-options = dict(zip(sys.argv[3::2], sys.argv[4::2]))
-result = cerebench.run(sys.argv[1], sys.argv[2], cards=[options.pop("cards")], device="cpu", **options)
-print("children", *[child.pid for child in psutil.Process().children(recursive=True)])
-sys.exit(result.exit_code)
+print("the script runs", flush=True)
+options = json.loads(sys.argv[1])
+print("good:", cerebench.run("toy-good", "toy-lesion", **options).exit_code, flush=True)
+cerebench.run("trouble-sleeps", "toy-lesion", timeout_s=3000, **options)
 """
 
 
-def script(trouble, tmp_path: Path, method: str) -> list[str]:
-    """A command that runs a script without a ``__main__`` guard."""
-    path = tmp_path / "script.py"
-    path.write_text(SCRIPT)
-    options = trouble.options(results=tmp_path / "results")
-    words = [item for name in ("data_root", "results", "protocols") for item in (name, str(options[name]))]
-    return [sys.executable, str(path), method, "toy-lesion", *words, "cards", str(options["cards"][0])]
-
-
-def test_a_script_without_guard_runs_once_and_leaves_no_process(trouble, tmp_path):
-    done = subprocess.run(script(trouble, tmp_path, "toy-good"), capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.count("the script runs") == 1
-    left = [int(word) for word in done.stdout.split("children")[1].split()]
-    assert gone_within(5, [psutil.Process(pid) for pid in left if psutil.pid_exists(pid)])
-
-
-def test_a_killed_run_leaves_no_process_behind(trouble, tmp_path, monkeypatch):
+def test_a_script_without_guard_runs_once_and_leaves_no_process_when_killed(trouble, tmp_path, monkeypatch):
     monkeypatch.setenv("TROUBLE_NOTES", str(tmp_path))
     monkeypatch.setenv("TROUBLE_SECONDS", "600")
-    parent = subprocess.Popen(script(trouble, tmp_path, "trouble-sleeps"), stdout=subprocess.DEVNULL)
+    (tmp_path / "script.py").write_text(SCRIPT)
+    options = json.dumps(trouble.options(results=tmp_path / "results"), default=str)
+    with (tmp_path / "out").open("w") as out:
+        parent = subprocess.Popen([sys.executable, str(tmp_path / "script.py"), options], stdout=out, stderr=out)
     limit = time.monotonic() + 60
-    while not list(tmp_path.glob("sleeps-*")) and time.monotonic() < limit:
+    while not list(tmp_path.glob("sleeps-*")) and time.monotonic() < limit and parent.poll() is None:
         time.sleep(0.1)
-    children = psutil.Process(parent.pid).children(recursive=True)
     workers = {int(path.name.partition("-")[2]) for path in tmp_path.glob("sleeps-*")}
-    assert workers
+    assert workers, (tmp_path / "out").read_text()
+    children = psutil.Process(parent.pid).children(recursive=True)
     assert workers <= {child.pid for child in children}
     parent.kill()
     parent.wait(10)
     assert gone_within(3, children)
+    assert (tmp_path / "out").read_text().splitlines() == ["the script runs", "good: 0"]
+
+
+def job(*stages: str) -> SimpleNamespace:
+    return SimpleNamespace(stages=[SimpleNamespace(path=path) for path in stages])
+
+
+def test_a_free_worker_takes_no_job_whose_training_another_one_is_at():
+    shared, other = job("pretrain/a", "fit/b"), job("fit/c")
+    waiting = [shared, other]
+    at_work = [SimpleNamespace(training={"pretrain/a", "fit/a"})]
+    assert local._next_job(waiting, at_work) is other
+    assert local._next_job(waiting, at_work) is None
+    assert waiting == [shared]
+    at_work[0].training.discard("pretrain/a")  # it is there now
+    assert local._next_job(waiting, at_work) is shared
+    assert local._next_job(waiting, []) is None
+
+
+def test_a_worker_that_says_nothing_is_ended_and_the_cell_it_should_have_begun_says_why(trouble, monkeypatch):
+    from cerebench_toy_trouble.methods import sleep_whatever_is_asked  # only on the path while the world is there
+
+    monkeypatch.setattr(local, "_SILENT_S", 1.0)
+    monkeypatch.setattr(local, "_main", sleep_whatever_is_asked)
+    result = cerebench.run("toy-good", "toy-lesion", **trouble.options(results=trouble.results("deaf"), workers=2))
+    found = cells(result.results, "toy-good")
+    assert {status for status, _ in found.values()} == {"timeout"}
+    assert all("began no cell within 1 s" in reason for _, reason in found.values())

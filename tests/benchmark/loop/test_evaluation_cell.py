@@ -199,12 +199,15 @@ def test_two_patients_with_the_same_files_stay_two_patients(tmp_path, options, p
     assert mine == [("p0", "c/p0"), ("copy", "other/copy"), ("p1", "c/p1")]
 
 
-def test_controls_that_are_validation_cases_are_scored_without_their_own_scan(tmp_path, options, people):
-    lesion, healthy = people
-    cell = Cell(tmp_path, options, lesion[3:], lesion[:3], healthy, healthy)
+def test_controls_that_are_validation_cases_are_scored_without_their_own_scan(tmp_path, options, people, make_case):
+    lesion, _ = people
+    odd = patient(make_case, "odd", 70, healthy=True)
+    brighter = make_case("brighter", image=prepared(odd).image() * 3, healthy=True)
+    cell = Cell(tmp_path, options, lesion[3:], lesion[:3], [brighter], [brighter])
+    assert cell.rule.common.subject == np.inf  # the healthy scan outdoes every patient
     stored = json.loads((cell.folder / "thresholds.json").read_text())
-    for ref in healthy:
-        assert stored[ref.patient]["subject"] == cell.rule.for_patient(ref.patient).subject
+    assert stored["c/brighter"]["subject"] is None  # without it there is nothing to choose on
+    assert stored["c/p5"]["subject"] == "inf"
 
 
 def test_an_older_metric_version_is_summarised_again_without_prediction(tmp_path, options, people, monkeypatch):

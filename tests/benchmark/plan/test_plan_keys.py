@@ -61,6 +61,13 @@ def test_training_data_change_everything(compare, world):
     assert changed(*compare(edit)) == set(KINDS)
 
 
+def test_healthy_validation_data_are_training_data_too(compare, world):
+    def edit():
+        world.contents["normals/validation0"] = "other voxels"
+
+    assert changed(*compare(edit)) == set(KINDS)
+
+
 def test_validation_data_change_references_and_evaluations(compare, world):
     def edit():
         world.contents["tumours/validation0"] = "other voxels"
@@ -96,6 +103,12 @@ def test_time_limits_batch_size_and_intervals_change_nothing(compare, protocol):
 def test_precision_changes_everything(compare):
     preset = Preset.model_validate({"spacing_mm": 8, "precision": "bf16-mixed"})
     assert changed(*compare(presets={"quick": preset})) == set(KINDS)
+
+
+def test_precision_changes_what_an_untrained_method_predicts(compare, learner):
+    preset = Preset.model_validate({"spacing_mm": 8, "precision": "bf16-mixed"})
+    untrained = learner(supervision="none", stages=())
+    assert {"references", "evaluations"} <= changed(*compare(first=untrained, presets={"quick": preset}))
 
 
 def test_protocol_version_moves_evaluations_but_shares_artefacts(compare):

@@ -33,6 +33,7 @@ def test_joint_training_sees_every_modality_one_at_a_time(plan, learner):
     assert job.modalities == ("t1", "t2")
     assert sorted(ref.modalities for ref in job.stages[0].train) == [("t1",)] * 4 + [("t2",)] * 4
     assert columns([job]) == [["normals t1", "normals t2", "tumours t1", "tumours t2"]]
+    assert job.evaluations[0].identity.training_source == "normals healthy subjects (real), t1+t2 jointly"
 
 
 def test_paired_training_sees_all_modalities_as_channels(plan, learner):

@@ -211,3 +211,8 @@ def test_latex_is_a_tabular():
     text = shown([row("a", 0.9), row("b", 0.1)], "latex")
     assert text.startswith("% p v1")
     assert r"\begin{tabular}" in text
+
+
+def test_the_footer_counts_tested_cases_without_controls():
+    rows = [row("a", 0.9), row("a", 0.8, level="subject", n_cases=40), row("a", 0.9, "c t2", n_cases=15)]
+    assert "real test cases: c (15);" in shown(rows)
