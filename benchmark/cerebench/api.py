@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from cerebench.cohorts.card import Card, Layout
-from cerebench.contract.data import ANOMALY, IGNORE, NORMAL, Case, ReadPolicy, Volume, Volumes
+from cerebench.contract.data import ANOMALY, IGNORE, NORMAL, Case, ReadPolicy
 from cerebench.contract.info import API_VERSION, MethodInfo, Stage
 from cerebench.contract.method import FitRun, Method, MethodSettings, PredictContext, Prediction
+from cerebench.contract.volumes import Volume, Volumes
 from cerebench.errors import BenchError, DataError, MethodError, PluginError, UsageError
 from cerebench.plugins.hookspecs import hookimpl
 

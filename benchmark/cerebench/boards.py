@@ -120,17 +120,15 @@ def _cells(path: Path, protocol: str | None) -> list[Cell]:
 
 def _rows(store: Store, cell: Cell) -> list[dict[str, Any]]:
     base = {**cell.identity, "status": cell.status, "preparation": cell.table["preparation"]}
+    reason = cell.reason
     if cell.status == "ok" and cell.path is not None:
         try:
-            metrics = read_json(store.path(cell.path) / "metrics.json")["rows"]
+            return [_ordered({**base, **row}) for row in read_json(store.path(cell.path) / "metrics.json")["rows"]]
         except (OSError, ValueError, KeyError):
-            damaged = "metrics.json cannot be read: run the same command again"
-            return [
-                _empty({**base, "status": "missing"}, name, cell.table["task"], damaged)
-                for name in cell.table["headline"]
-            ]
-        return [_ordered({**base, **row}) for row in metrics]
-    return [_empty(base, name, cell.table["task"], cell.reason) for name in cell.table["headline"]]
+            base["status"], reason = "missing", "metrics.json cannot be read: run the same command again"
+    # no lesion metric is defined on healthy subjects
+    metrics = ["fpr"] if cell.healthy else cell.table["headline"]
+    return [_empty(base, name, cell.table["task"], reason) for name in metrics]
 
 
 def _empty(base: dict[str, Any], metric: str, task: str, reason: str) -> dict[str, Any]:

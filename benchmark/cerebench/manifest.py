@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from cerebench.jsonio import digest, read_json, write_json
-from cerebench.plan.build import Plan
+from cerebench.plan.model import Plan
 from cerebench.store import SCHEMA_VERSION, Store
 
 IDENTITY = ("protocol", "protocol_version", "preset", "method", "variant", "cohort", "modality", "seed", "provenance")
@@ -21,6 +21,7 @@ class Cell:
     Attributes:
         identity: fields of :class:`cerebench.plan.cells.Identity`.
         path: folder below the results root; ``None`` for a cell that was never to run.
+        healthy: whether the column holds healthy subjects only.
         status: ``ok``, ``failed``, ``timeout``, ``oom``, ``skipped`` or ``missing``.
         reason: one sentence where the status is not ``ok``.
         table: what the table has to say: banner, ranked, headline, preparation.
@@ -28,6 +29,7 @@ class Cell:
 
     identity: dict[str, Any]
     path: str | None
+    healthy: bool
     status: str
     reason: str
     table: dict[str, Any]
@@ -36,13 +38,14 @@ class Cell:
 def write_manifest(store: Store, plan: Plan) -> None:
     """Record the matrix of a plan; the same matrix keeps its file."""
     cells: list[dict[str, Any]] = [
-        {**asdict(cell.identity), "path": cell.path, "status": "planned", "reason": ""}
+        {**asdict(cell.identity), "healthy": cell.healthy, "path": cell.path, "status": "planned", "reason": ""}
         for job in plan.jobs
         for cell in job.evaluations
     ]
     cells += [
         {
             **asdict(skipped.identity),
+            "healthy": skipped.healthy,
             "path": None,
             "status": "failed" if skipped.failed else "skipped",
             "reason": skipped.reason,
@@ -96,8 +99,10 @@ def _manifests(store: Store) -> Iterator[dict[str, Any]]:
 def _cell(store: Store, cell: dict[str, Any], about: dict[str, Any]) -> Cell:
     identity = {name: cell[name] for name in (*IDENTITY, "training_source")}
     if cell["path"] is None:
-        return Cell(identity, None, cell["status"], cell["reason"], about)
+        return Cell(identity, None, cell["healthy"], cell["status"], cell["reason"], about)
     status = store.status(cell["path"])
     if status is None:
-        return Cell(identity, cell["path"], "missing", "not finished yet: run the same command again", about)
-    return Cell(identity, cell["path"], status["status"], status["reason"], about)
+        return Cell(
+            identity, cell["path"], cell["healthy"], "missing", "not finished yet: run the same command again", about
+        )
+    return Cell(identity, cell["path"], cell["healthy"], status["status"], status["reason"], about)

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from cerebench.executors.work import Event
-    from cerebench.plan.build import Plan
     from cerebench.plan.cells import Job
+    from cerebench.plan.model import Plan
 
 
 class Display(Protocol):
@@ -98,6 +98,20 @@ class Request:
             if limit is not None and not limit > 0:
                 raise UsageError(f"--{option} {limit:g}: expected more than 0")
 
+    @property
+    def part(self) -> tuple[int, int]:
+        """The shard as (number, of); (1, 1) for the whole.
+
+        Raises:
+            UsageError: it is not of the form ``i/n`` with 1 <= i <= n.
+        """
+        if self.shard is None:
+            return 1, 1
+        number, slash, of = self.shard.partition("/")
+        if not slash or not number.isdigit() or not of.isdigit() or not 1 <= int(number) <= int(of):
+            raise UsageError(f"--shard {self.shard!r}: expected i/n with 1 <= i <= n, such as 1/4")
+        return int(number), int(of)
+
 
 @dataclass
 class RunResult:
@@ -128,5 +142,3 @@ class RunResult:
         from cerebench.boards import leaderboard
 
         return leaderboard(self.results)
-
-

@@ -11,14 +11,15 @@ from cerebench.errors import UsageError
 from cerebench.paths import cache_root
 from cerebench.paths import data_root as find_data_root
 from cerebench.plugins.registry import Registry
+from cerebench.processes import use_server
 from cerebench.request import Display, Quiet, Request, RunResult
 from cerebench.selection import patterns, select_cohorts, select_methods
 from cerebench.store import Store
 
 if TYPE_CHECKING:
     from cerebench.executors.work import Event
-    from cerebench.plan.build import Plan
     from cerebench.plan.cells import Job
+    from cerebench.plan.model import Plan
 
 _WORKER_BYTES = 4 * 2**30
 
@@ -50,7 +51,7 @@ def execute(request: Request, display: Display) -> RunResult:
     """Plan and run a request."""
     from cerebench.loop.device import devices
 
-    shard = _shard(request.shard)
+    shard = request.part
     store = Store(Path(request.results))
     registry = Registry.discover([Path(folder) for folder in request.cards])
     targets = devices(request.device)
@@ -60,6 +61,8 @@ def execute(request: Request, display: Display) -> RunResult:
         return _planned(request, store, plans, shard, display)
     with store.lock():
         store.sweep()
+        if not request.in_process and not any(store.runs.glob("manifest-*.json")):
+            use_server(warm=True)  # a first run surely needs it: its imports pass while cases are made ready
         plans = _plans(request, registry, names, display)
         result = _planned(request, store, plans, shard, display)
         try:

@@ -13,7 +13,7 @@ from cerebench.text import did_you_mean, parse_selection, split_list
 
 if TYPE_CHECKING:
     from cerebench.contract.method import Method
-    from cerebench.plan.build import Selected
+    from cerebench.plan.model import Selected
 
 
 def patterns(value: str | Sequence[str]) -> list[str]:
@@ -48,7 +48,7 @@ def select_methods(wanted: str | Sequence[str], registry: Registry, protocol: Pr
         UsageError: an unknown name, setting or variant, or a method that was named does another task.
         PluginError: a method that was named belongs to a broken plugin.
     """
-    from cerebench.plan.build import Selected
+    from cerebench.plan.model import Selected
 
     asked = patterns(wanted)
     exact = {pattern.partition("[")[0] for pattern in asked}

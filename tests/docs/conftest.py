@@ -52,8 +52,8 @@ def results_folder(tmp_path: Path) -> Path:
         "preparation": "0",
     }
     cells = [
-        {**identity, "path": CELL, "status": "planned", "reason": ""},
-        {**identity, "modality": "t1", "path": None, "status": "skipped", "reason": "no t1"},
+        {**identity, "healthy": False, "path": CELL, "status": "planned", "reason": ""},
+        {**identity, "modality": "t1", "healthy": False, "path": None, "status": "skipped", "reason": "no t1"},
     ]
     results = tmp_path / "results"
     folder = results / CELL

@@ -96,7 +96,8 @@ def test_the_method_learns_and_scores(readme: str, blocks: Blocks) -> None:
 
 def test_the_python_api_is_called_as_it_is(readme: str, blocks: Blocks, monkeypatch: pytest.MonkeyPatch) -> None:
     import cerebench
-    from cerebench.runner import Request, run
+    from cerebench.request import Request
+    from cerebench.runner import run
 
     example = next(block for block in blocks(readme, "python") if "cerebench.run" in block)
     called: list[str] = []

@@ -11,8 +11,8 @@ from cerebench.text import human_duration
 
 if TYPE_CHECKING:
     from cerebench.executors.work import Event
-    from cerebench.plan.build import Plan
     from cerebench.plan.cells import Job
+    from cerebench.plan.model import Plan
 
 _WORDS = {"train": "training", "reference": "validation", "evaluate": "testing"}
 

@@ -12,7 +12,7 @@ import typer
 from cerebench.text import human_duration
 
 if TYPE_CHECKING:
-    from cerebench.runner import RunResult
+    from cerebench.request import RunResult
 
 
 def run(
@@ -48,7 +48,8 @@ def run(
     1 finished but some cells failed, 2 usage or configuration, 130 interrupted.
     """
     from cerebench.cli.display import make_display
-    from cerebench.runner import Request, execute
+    from cerebench.request import Request
+    from cerebench.runner import execute
 
     request = Request(
         methods=methods,

@@ -1,19 +1,11 @@
-"""Cases on disk and volumes in memory.
-
-Arrays are ``[C, D, H, W]`` float32 in RAS+ order: D runs left to right, H posterior to anterior, W inferior to
-superior, so that an axial slice is ``[..., k]``. Distances are millimetres.
-"""
+"""Cases on disk, and how their files are to be read."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
-
-if TYPE_CHECKING:
-    import numpy as np
-    from torch import Tensor
+from typing import Literal
 
 Provenance = Literal["real", "in-silico"]
 
@@ -72,50 +64,3 @@ class ReadPolicy:
     skull_stripped: bool = False
     resample_mask: bool = False
     erosion_mm: float = 0.0
-
-
-@dataclass(frozen=True)
-class Volume:
-    """One prepared case without any label: what a method may see.
-
-    Attributes:
-        image: ``[C, D, H, W]`` float32, robustly scaled so that brain tissue lies about in [0, 1]; 0 outside the brain.
-        brain: ``[D, H, W]`` bool.
-        spacing: voxel size along D, H, W in mm.
-        modalities: names of the C channels.
-        lesion_mask: ``[D, H, W]`` uint8, only for methods that declare it as an input.
-        covariates: clinical variables, only for methods that declare them.
-        label: class, only in the ``labelled`` training data of methods with ``supervision="labels"``.
-    """
-
-    image: np.ndarray[Any, Any]
-    brain: np.ndarray[Any, Any]
-    spacing: tuple[float, float, float]
-    modalities: tuple[str, ...]
-    lesion_mask: np.ndarray[Any, Any] | None = None
-    covariates: Mapping[str, float | str] | None = None
-    label: int | None = None
-
-
-class Volumes(Sequence[Volume]):
-    """A lazy sequence of volumes: items are read (memory-mapped) when asked for, never all at once."""
-
-    def __len__(self) -> int:
-        raise NotImplementedError
-
-    def __getitem__(self, index: Any) -> Any:
-        raise NotImplementedError
-
-    def slices(self, min_brain: float = 0.02) -> Sequence[Tensor]:
-        """Axial slices ``[C, D, H]`` float32 of all volumes with at least ``min_brain`` of their area inside the brain.
-
-        Raises:
-            DataError: if no slice qualifies.
-        """
-        from cerebench.loop.slices import SliceList
-
-        return SliceList(self, min_brain)
-
-    def __iter__(self) -> Iterator[Volume]:
-        for index in range(len(self)):
-            yield self[index]

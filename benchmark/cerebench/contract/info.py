@@ -50,7 +50,9 @@ class MethodInfo(BaseModel):
         supervision: ``none`` (nothing is learnt), ``healthy`` (normal data only) or ``labels``.
         unit: what ``fit`` and ``predict`` see: axial ``slice``, whole ``volume`` or ``lesion`` sub-volume.
         training: ``per-modality`` (one artefact each), ``joint`` (one artefact for all, channels delivered one at a
-            time) or ``paired`` (the modalities of one subject as channels of one volume).
+            time) or ``paired`` (the modalities of one subject as channels of one volume). The last two train on every
+            modality of the protocol's sources that the method does, whatever columns are tested; ``build`` is told
+            all of them, while ``predict`` gets one channel, named in its context.
         modalities: modalities the method is meant for; empty means any.
         inputs: side inputs beyond image and brain mask that ``predict`` needs.
         stages: training stages in order; empty for a method that learns nothing.

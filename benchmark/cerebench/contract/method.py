@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from cerebench.contract.data import Volumes
 from cerebench.contract.info import MethodInfo
+from cerebench.contract.volumes import Volumes
 from cerebench.errors import MethodError, UsageError
 from cerebench.text import did_you_mean
 
@@ -47,8 +47,9 @@ class Prediction:
 
     Attributes:
         maps: anomaly maps ``[B, D, H, W]`` (slices: ``[B, D, H]``), any finite float, on the images' device.
-        scores: one score a batch item ``[B]``. For slices it is the slice's score. Where a method gives none, the loop
-            derives it from the map by one rule for all.
+        scores: one score a batch item ``[B]``. For slices it is the slice's score, and the case gets the highest of
+            them. Where a method gives none, the loop derives slice and case scores from the map by one rule for all:
+            the mean of the highest 1 % inside the brain.
     """
 
     maps: Tensor | None = None

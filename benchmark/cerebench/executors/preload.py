@@ -12,4 +12,5 @@ import sklearn.metrics  # noqa: F401
 import torch  # noqa: F401
 
 import cerebench.loop.evaluate
-import cerebench.loop.stages  # noqa: F401
+import cerebench.loop.stages
+import cerebench.scoring.kernels  # noqa: F401

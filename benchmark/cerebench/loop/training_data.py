@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from cerebench.contract.data import Volume, Volumes
 from cerebench.contract.info import MethodInfo
+from cerebench.contract.volumes import Volume, Volumes
 from cerebench.loop.feed import prepared
 from cerebench.loop.lesions import lesion_box
 from cerebench.loop.volumes import PreparedVolumes

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from cerebench.contract.data import Volume, Volumes
+from cerebench.contract.volumes import Volume, Volumes
 from cerebench.prepare.arrays import map_array
 from cerebench.prepare.cache import Prepared
 

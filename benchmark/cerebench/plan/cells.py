@@ -88,10 +88,11 @@ class Identity:
 
 @dataclass(frozen=True)
 class EvaluationCell:
-    """One method on one column (cohort × modality) with one seed."""
+    """One method on one column (cohort × modality) with one seed; ``healthy`` columns know no lesion metric."""
 
     path: str
     identity: Identity
+    healthy: bool
     artefact: str | None
     reference: str
     cases: tuple[CaseRef, ...]
@@ -104,6 +105,7 @@ class Skipped:
     """A cell of the intended matrix that will not run, and why."""
 
     identity: Identity
+    healthy: bool
     reason: str
     failed: bool = False
 

@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 
 from cerebench.contract.data import Case, Provenance
 from cerebench.contract.info import StageData
-from cerebench.plan.sources import Pool, Sources, fault
+from cerebench.plan.sources import Absence, Pool, Sources, fault
 from cerebench.protocol import Protocol
 
 
@@ -57,6 +57,11 @@ class Column:
     cases: tuple[Member, ...]
     notes: tuple[str, ...] = ()
 
+    @property
+    def healthy(self) -> bool:
+        """Whether the cohort holds healthy subjects only."""
+        return self.pool.listing.card.healthy
+
 
 @dataclass(frozen=True)
 class NoColumn:
@@ -64,6 +69,7 @@ class NoColumn:
 
     cohort: str
     modality: str
+    healthy: bool
     reason: str
     failed: bool = False
 
@@ -93,17 +99,18 @@ def _columns_of(sources: Sources, protocol: Protocol, name: str) -> Iterator[Col
     pool = sources.tested_pool(name)
     modalities = [item for item in card.modalities if not protocol.test.modalities or item in protocol.test.modalities]
     for modality in modalities:
-        if isinstance(pool, str):
-            yield NoColumn(name, modality, pool)
+        if isinstance(pool, Absence):
+            yield NoColumn(name, modality, card.healthy, pool.reason, pool.broken)
             continue
         problem = fault(pool.listing, modality)
         cases = tuple(Member(pool, case) for case in pool.cases("test", modality))
         if modality not in pool.listing.modalities:
-            yield NoColumn(name, modality, f"modality missing: no case of {name!r} has {modality}")
+            reason = f"modality missing: no case of {name!r} has {modality}"
+            yield NoColumn(name, modality, card.healthy, reason)
         elif problem:
-            yield NoColumn(name, modality, problem, failed=True)
+            yield NoColumn(name, modality, card.healthy, problem, failed=True)
         elif not cases:
-            yield NoColumn(name, modality, f"no test case of {name!r} has {modality}")
+            yield NoColumn(name, modality, card.healthy, f"no test case of {name!r} has {modality}")
         else:
             yield Column(name, modality, pool, cases, tuple(f"{name}: {note}" for note in pool.notes))
 
@@ -139,8 +146,8 @@ def _collect(
     problems: list[str] = []
     for name in names:
         pool = sources.pool(name, provenance)
-        if isinstance(pool, str):
-            problems.append(pool)
+        if isinstance(pool, Absence):
+            problems.append(pool.reason)
             continue
         if pool.listing.layout.test_only:
             problems.append(f"layout {pool.listing.layout.name!r} of {name} is for testing only")
@@ -167,8 +174,8 @@ def members(
     notes: list[str] = []
     for name in names:
         pool = sources.pool(name, provenance)
-        problem = pool if isinstance(pool, str) else fault(pool.listing, modality)
-        if isinstance(pool, str) or problem:
+        problem = pool.reason if isinstance(pool, Absence) else fault(pool.listing, modality)
+        if isinstance(pool, Absence) or problem:
             notes.append(f"{role} cases of {name} not used: {problem}")
         else:
             found += [Member(pool, case) for case in pool.cases(role, modality)]

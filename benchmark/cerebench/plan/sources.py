@@ -21,6 +21,14 @@ Progress = Callable[[int, int, str], None]
 
 
 @dataclass(frozen=True)
+class Absence:
+    """Why a cohort cannot be used; ``broken`` says that its files are at fault, not merely elsewhere."""
+
+    reason: str
+    broken: bool = False
+
+
+@dataclass(frozen=True)
 class Pool:
     """The cases of one cohort with their roles.
 
@@ -87,8 +95,8 @@ class Sources:
         self._progress = progress
         self._dry = dry
         self._cards: dict[str, Card] = {}
-        self._pools: dict[tuple[str, Provenance], Pool | str] = {}
-        self._listings: dict[str, Listing | str] = {}
+        self._pools: dict[tuple[str, Provenance], Pool | Absence] = {}
+        self._listings: dict[str, Listing | Absence] = {}
 
     @property
     def expected(self) -> Provenance:
@@ -101,72 +109,72 @@ class Sources:
             self._cards[name] = self._registry.card(name)
         return self._cards[name]
 
-    def tested_pool(self, name: str) -> Pool | str:
-        """The cohort as it is tested (from the data root if one is named), or the reason why it is not."""
+    def tested_pool(self, name: str) -> Pool | Absence:
+        """The cohort as it is tested: from the data root if one is named, else its twin."""
         if self._data_root is None:
             return self.pool(name, "in-silico")
         listing = self._located(name)
-        return listing if isinstance(listing, str) else self.pool(name, listing.provenance)
+        return listing if isinstance(listing, Absence) else self.pool(name, listing.provenance)
 
-    def pool(self, name: str, provenance: Provenance) -> Pool | str:
-        """The cohort in one provenance, or the reason why there is none.
+    def pool(self, name: str, provenance: Provenance) -> Pool | Absence:
+        """The cohort in one provenance.
 
         A tree under the data root that a simulator wrote counts as in silico and comes before a generated twin.
         """
         key = (name, provenance)
         if key not in self._pools:
-            located = self._located(name)
-            try:
-                if not isinstance(located, str) and located.provenance == provenance:
-                    listing = located
-                elif provenance == "in-silico":
-                    listing = self._twin_listing(name)
-                else:
-                    raise DataError(located if isinstance(located, str) else f"{located.root} holds in-silico data")
-                splits = self._protocol.splits
-                fractions = splits.healthy if listing.card.healthy else splits.lesion
-                self._pools[key] = Pool(listing, assign_splits(listing.cases, fractions))
-            except DataError as error:
-                self._pools[key] = str(error)
+            self._pools[key] = self._make_pool(name, provenance)
         return self._pools[key]
 
-    def _located(self, name: str) -> Listing | str:
+    def _make_pool(self, name: str, provenance: Provenance) -> Pool | Absence:
+        listing = self._located(name)
+        if isinstance(listing, Absence) or listing.provenance != provenance:
+            if provenance == "real":
+                return listing if isinstance(listing, Absence) else Absence(f"{listing.root} holds in-silico data")
+            card = self.card(name)
+            if card.simulate is None:
+                return Absence(
+                    f"cohort {name!r} has no in-silico twin; name a --data-root that holds it ({card.access})"
+                )
+            listing = self._twin_listing(card, card.simulate)
+        splits = self._protocol.splits
+        try:
+            roles = assign_splits(listing.cases, splits.healthy if listing.card.healthy else splits.lesion)
+        except DataError as error:
+            # too few patients: if files are at fault, they are the reason
+            return Absence(listing.faults[0] if listing.faults else str(error), broken=bool(listing.faults))
+        return Pool(listing, roles)
+
+    def _located(self, name: str) -> Listing | Absence:
         """The listing under the data root, or why there is none."""
         if name not in self._listings:
-            try:
-                self._listings[name] = self._real_listing(name)
-            except DataError as error:
-                self._listings[name] = str(error)
+            self._listings[name] = self._look_up(name)
         return self._listings[name]
 
-    def _real_listing(self, name: str) -> Listing:
+    def _look_up(self, name: str) -> Listing | Absence:
         if self._data_root is None:
-            raise DataError("no data root is named")
+            return Absence("no data root is named")
         location: Location = locate(self.card(name), self._data_root)
         if location.status == "missing":
-            raise DataError(f"no folder of cohort {name!r} under {self._data_root} ({location.note})")
+            return Absence(f"no folder of cohort {name!r} under {self._data_root} ({location.note})")
         if location.listing is None or location.status != "found":
-            raise DataError(f"{location.root}: {location.note}")
+            return Absence(f"{location.root}: {location.note}", broken=location.status == "empty")
         return location.listing
 
-    def _twin_listing(self, name: str) -> Listing:
-        card = self.card(name)
-        if card.simulate is None:
-            raise DataError(f"cohort {name!r} has no in-silico twin; name a --data-root that holds it ({card.access})")
-        generator = card.simulate.generator
-        entry = self._registry.entry("simulator", generator)
+    def _twin_listing(self, card: Card, simulate: Simulate) -> Listing:
         cases = self._twin.healthy_cases if card.healthy else self._twin.lesion_cases
         if self._dry:
-            return _imagined(card, card.simulate, cases)
+            return _imagined(card, simulate, cases)
+        entry = self._registry.entry("simulator", simulate.generator)
         folder = ensure_twin(
             card,
-            self._registry.load_simulator(generator),
+            self._registry.load_simulator(simulate.generator),
             cases,
             self._twin.spacing_mm,
             self._twin.seed,
             self._cache,
-            code_digest(getattr(entry, "target", generator)),
-            lambda done, total, text: self._progress(done, total, f"simulating {name}"),
+            code_digest(getattr(entry, "target", simulate.generator)),
+            lambda done, total, text: self._progress(done, total, f"simulating {card.name}"),
         )
         return read_cohort(card, folder)
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, NoReturn
 
-from cerebench.contract.data import Volume, Volumes
 from cerebench.contract.info import MethodInfo
+from cerebench.contract.volumes import Volume, Volumes
 from cerebench.errors import MethodError
 
 

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from cerebench.contract.data import Volume, Volumes
 from cerebench.contract.info import MethodInfo
+from cerebench.contract.volumes import Volume, Volumes
 
 if TYPE_CHECKING:
     import numpy as np

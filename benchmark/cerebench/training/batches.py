@@ -53,7 +53,7 @@ class Batches:
 def _stack(data: Sequence[Any] | Tensor, target: device) -> Tensor | None:
     import torch
 
-    from cerebench.loop.slices import SliceList
+    from cerebench.contract.volumes import SliceList
 
     if isinstance(data, torch.Tensor):
         return data

@@ -56,7 +56,9 @@ class Cell:
         reference = ReferenceCell(
             "artefacts/reference/r", None, tuple(lesion), tuple(healthy), tuple(controls), mixed, 9
         )
-        cell = EvaluationCell("runs/p@1/intensity/c-t1/seed0", identity, None, reference.path, tuple(cases), (), 9)
+        cell = EvaluationCell(
+            "runs/p@1/intensity/c-t1/seed0", identity, False, None, reference.path, tuple(cases), (), 9
+        )
         job = Job(
             *("job", "intensity", {}, "quick", ("t1",), (12, 10, 8), (2.0, 2.0, 2.0), (), 0),
             options(**more),

@@ -49,7 +49,7 @@ def run(tmp_path, options, refs, name: str = "results", **stage):
     cells = (
         StageCell("fit", STAGE, None, 0, None, True, tuple(train), tuple(validation), "toy lesions", 60),
         ReferenceCell(REFERENCE, STAGE, tuple(validation), (), (), False, 60),
-        EvaluationCell(CELL, identity, STAGE, REFERENCE, tuple(test), (), 60),
+        EvaluationCell(CELL, identity, False, STAGE, REFERENCE, tuple(test), (), 60),
     )
     job = Job(
         id="toy",

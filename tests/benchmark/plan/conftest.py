@@ -17,9 +17,10 @@ from cerebench.contract.info import MethodInfo, Stage
 from cerebench.contract.method import Method, MethodSettings
 from cerebench.errors import DataError
 from cerebench.plan import keys
-from cerebench.plan.build import Plan, PlanBuilder, Selected
+from cerebench.plan.build import PlanBuilder
 from cerebench.plan.cells import CaseRef, Job
 from cerebench.plan.columns import Member
+from cerebench.plan.model import Plan, Selected
 from cerebench.plan.sources import Pool
 from cerebench.prepare.spec import PrepareSpec
 from cerebench.protocol import Protocol

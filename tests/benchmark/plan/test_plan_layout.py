@@ -5,8 +5,6 @@ from __future__ import annotations
 import pytest
 
 from cerebench.contract.info import Stage
-from cerebench.errors import UsageError
-from cerebench.plan.build import Selected, check_task
 
 
 def columns(jobs) -> list[list[str]]:
@@ -162,13 +160,18 @@ def test_a_damaged_pair_costs_paired_methods_only(plan, learner, world):
     assert all(item.failed and "normals/train1 t1+t2 is damaged" in item.reason for item in found.skipped)
 
 
-def test_paired_methods_go_on_with_the_channels_that_are_left(plan, learner, world):
+@pytest.mark.parametrize("training", ["joint", "paired"])
+def test_artefacts_of_several_modalities_do_not_depend_on_the_selected_columns(plan, learner, world, training):
     world.cards.pop("normals")
     world.add("normals", True, ("t1", "t2", "pd"))
+    (whole,) = plan(learner(training=training)).jobs
     world.broken.add(("normals/test0", ("pd",)))
-    (job,) = plan(learner(training="paired")).jobs
-    assert job.modalities == ("t1", "t2")
-    assert {ref.modalities for ref in job.stages[0].train} == {("t1", "t2")}
+    (without_pd_column,) = plan(learner(training=training)).jobs
+    (one_cohort,) = plan(learner(training=training), cohorts=["tumours"]).jobs
+    assert whole.modalities == ("pd", "t1", "t2")
+    assert whole.stages == without_pd_column.stages == one_cohort.stages
+    expected = {("pd", "t1", "t2")} if training == "paired" else {("pd",), ("t1",), ("t2",)}
+    assert {ref.modalities for ref in whole.stages[0].train} == expected
 
 
 def test_a_damaged_target_case_costs_the_adaptation_only(plan, learner, world):
@@ -205,11 +208,3 @@ def test_seeds_and_shards_cover_everything_once(plan, learner):
     assert sorted(job.seed for job in found.jobs) == [0, 0, 1, 1, 2, 2]
     parts = [found.shard(number, 4) for number in range(1, 5)]
     assert sorted(job.id for part in parts for job in part) == sorted(job.id for job in found.jobs)
-
-
-def test_methods_of_another_task_are_left_out_or_refused_by_name(protocol, learner):
-    other = Selected(learner("other", task="lesion-classification"), {}, "")
-    mine = Selected(learner(), {}, "")
-    assert check_task([mine, other], protocol(), []) == [mine]
-    with pytest.raises(UsageError, match="'other' does lesion-classification, protocol 'p' asks for anomaly"):
-        check_task([mine, other], protocol(), ["other"])

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cerebench.contract.data import ReadPolicy, Volume, Volumes
+from cerebench.contract.data import ReadPolicy
+from cerebench.contract.volumes import SliceList, Volume, Volumes
 from cerebench.errors import DataError
-from cerebench.loop.slices import SliceList
 from cerebench.loop.volumes import PreparedVolumes
 from cerebench.prepare.cache import Prepared, Preparer
 from cerebench.prepare.spec import PrepareSpec

@@ -8,8 +8,8 @@ import pytest
 
 from cerebench.jsonio import write_json
 from cerebench.manifest import read_cells, write_manifest
-from cerebench.plan.build import Plan
 from cerebench.plan.cells import EvaluationCell, Identity, Job, Options, Skipped
+from cerebench.plan.model import Plan
 from cerebench.prepare.spec import PrepareSpec
 from cerebench.protocol import Protocol
 from cerebench.store import Store, status_record
@@ -31,7 +31,7 @@ IDENTITY = Identity("p", 1, "quick", "good", "", "c", "t1", 0, "real", "healthy 
 def plan(*paths: str, skipped: tuple[Skipped, ...] = (), **identity: object) -> Plan:
     mine = replace(IDENTITY, **identity)  # type: ignore[arg-type]
     cells = tuple(
-        EvaluationCell(path, replace(mine, modality=path[-2:]), None, "artefacts/reference/r", (), (), 9)
+        EvaluationCell(path, replace(mine, modality=path[-2:]), False, None, "artefacts/reference/r", (), (), 9)
         for path in paths
     )
     job = Job("j", "good", {}, "quick", ("t1",), (8, 8, 8), (8.0, 8.0, 8.0), (), 0, OPTIONS, {}, (), (), cells)
@@ -62,8 +62,8 @@ def test_cells_are_missing_until_they_finish(store):
 
 def test_failures_and_skipped_cells_carry_their_reasons(store):
     lost = (
-        Skipped(replace(IDENTITY, modality="dwi"), "no data"),
-        Skipped(replace(IDENTITY, modality="pd"), "a file is damaged", failed=True),
+        Skipped(replace(IDENTITY, modality="dwi"), False, "no data"),
+        Skipped(replace(IDENTITY, modality="pd"), False, "a file is damaged", failed=True),
     )
     write_manifest(store, plan("runs/a-t1", skipped=lost))
     store.record_failure("runs/a-t1", "timeout", "took too long")

@@ -25,7 +25,8 @@ ABOUT |= {"headline": ["ap", "best_dice"], "task": "anomaly", "preparation": "ab
 def cell(method: str, path: str | None = "", status: str = "planned", reason: str = "") -> dict[str, Any]:
     identity = {"protocol": "p", "protocol_version": 1, "preset": "quick", "method": method, "variant": ""}
     identity |= {"cohort": "c", "modality": "t1", "seed": 0, "provenance": "real", "training_source": "normals"}
-    return {**identity, "path": f"runs/{method}" if path == "" else path, "status": status, "reason": reason}
+    where = f"runs/{method}" if path == "" else path
+    return {**identity, "healthy": False, "path": where, "status": status, "reason": reason}
 
 
 def manifest(store: Store, *cells: dict[str, Any], name: str = "a", **about: Any) -> None:
@@ -129,3 +130,9 @@ def test_banners_tell_ranked_presets_from_others(store):
     banners, headlines = tables_about(store.root)
     assert banners == {("p", 1, "quick"): "smoke test", ("p", 1, "paper"): "", ("p", 1, "x"): "not ranked"}
     assert headlines == {"p": ["ap", "best_dice"]}
+
+
+def test_a_lost_healthy_column_misses_its_false_positive_rate_only(store):
+    manifest(store, {**cell("lost", None, "failed", "a damaged file"), "healthy": True})
+    (row,) = leaderboard_rows(store.root)
+    assert (row["metric"], row["value"], row["status"]) == ("fpr", None, "failed")
