@@ -68,6 +68,7 @@ def run_evaluation(
                 "artefact": cell.artefact,
                 "reference": cell.reference,
                 "notes": list(cell.notes),
+                "mixed": rule.mixed,
                 "n_cases": len(cell.cases),
             },
         )

@@ -45,7 +45,7 @@ def _rows(folder: Path) -> Iterator[dict[str, Any]]:
     sketches = load_sketches(folder / "sketches.npz")
     thresholds = read_json(folder / "thresholds.json")
     for post in options["post"]:
-        yield from _voxel_rows(cases, sketches, post, options)
+        yield from _voxel_rows(cases, sketches, post, options, "in-silico" if cell["mixed"] else "")
     level = "lesion" if options["task"] == "lesion-classification" else "subject"
     yield from _detection(level, _subjects(cases, level, read_json(folder / "controls.json")), thresholds, options)
     if options["task"] == "anomaly":
@@ -54,8 +54,9 @@ def _rows(folder: Path) -> Iterator[dict[str, Any]]:
 
 
 def _voxel_rows(
-    cases: pd.DataFrame, sketches: Mapping[str, ScoreSketch], post: str, options: Mapping[str, Any]
+    cases: pd.DataFrame, sketches: Mapping[str, ScoreSketch], post: str, options: Mapping[str, Any], healthy: str
 ) -> Iterator[dict[str, Any]]:
+    """Pooled voxel metrics; ``healthy`` names the provenance of the healthy validation scans where it differs."""
     import numpy as np
 
     mine = {key.rpartition("/")[0]: value for key, value in sketches.items() if key.endswith(f"/{post}")}
@@ -85,7 +86,8 @@ def _voxel_rows(
             counts = [[hit, 0, total - hit, 0] for hit, total in zip(hits, totals, strict=True)]
             found = bootstrap_confusions(counts, patients, ["sensitivity"], **bootstrap)
             named = {f"sensitivity_at_{percent}fpr": interval for interval in found.values()}
-            yield from _interval_rows("voxel", post, named, len(mine))
+            reason = f"threshold of {healthy} healthy scans" if healthy else ""
+            yield from _interval_rows("voxel", post, named, len(mine), reason)
 
 
 def _subjects(cases: pd.DataFrame, level: str, controls: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
@@ -132,10 +134,12 @@ def _detection(
     yield from _interval_rows(level, "raw", defined, len(table[["patient", "case"]].drop_duplicates()))
 
 
-def _interval_rows(level: str, post: str, found: Mapping[str, Interval], n_cases: int) -> Iterator[dict[str, Any]]:
+def _interval_rows(
+    level: str, post: str, found: Mapping[str, Interval], n_cases: int, reason: str = ""
+) -> Iterator[dict[str, Any]]:
     for name, interval in found.items():
         if math.isfinite(interval.value):
-            yield _row(level, post, name, interval, n_cases)
+            yield _row(level, post, name, interval, n_cases, reason)
 
 
 def _row(

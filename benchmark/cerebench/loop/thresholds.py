@@ -81,7 +81,7 @@ class ThresholdRule:
     def __init__(self, lesion: Sequence[Scored], healthy: Sequence[Scored], mixed: bool = False) -> None:
         self._lesion = lesion
         self._healthy = healthy
-        self._mixed = mixed
+        self.mixed = mixed
         self._patients = {item.patient for item in (*lesion, *healthy)}
 
     @cached_property
@@ -96,7 +96,7 @@ class ThresholdRule:
     def _choose(self, patient: str | None) -> Thresholds:
         lesion = [item for item in self._lesion if item.patient != patient]
         healthy = [item for item in self._healthy if item.patient != patient]
-        subjects = lesion if self._mixed else [*lesion, *healthy]
+        subjects = lesion if self.mixed else [*lesion, *healthy]
         posts = sorted({post for item in (*lesion, *healthy) for post in item.sketches})
         return Thresholds(
             dice={post: _best_dice(lesion, post) for post in posts},

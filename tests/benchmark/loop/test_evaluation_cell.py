@@ -150,6 +150,8 @@ def test_mixed_provenance_gives_no_subject_decision(tmp_path, options, people):
     lesion, healthy = people
     cell = Cell(tmp_path, options, lesion[3:], lesion[:3], healthy[:2], healthy[2:], mixed=True)
     assert {metric for level, _, metric in cell.rows if level == "subject"} == {"auroc", "ap"}
+    transferred = {row["reason"] for (_, _, name), row in cell.rows.items() if name.startswith("sensitivity_at_")}
+    assert transferred == {"threshold of in-silico healthy scans"}
 
 
 def test_a_healthy_column_has_false_positives_but_nothing_that_needs_a_lesion(tmp_path, options, people):
