@@ -1,9 +1,9 @@
-"""Twenty-bit codes that keep the order of float32 scores.
+"""Codes of 22 bits that keep the order of float32 scores.
 
 A score's sign and magnitude bits are read as a signed integer, which orders like the score (and makes -0.0 equal 0.0);
-dropping the low 12 bits rounds the score *down* to the lower edge of its code. What survives is sign, exponent and 11
+dropping the low 10 bits rounds the score *down* to the lower edge of its code. What survives is sign, exponent and 13
 mantissa bits: every float16 and bfloat16 value is a lower edge itself, so such maps are stored exactly; a float32 score
-moves by less than 2^-11 of its magnitude.
+moves by less than 2^-13 of its magnitude. (20 bits moved the best Dice of maps of 150,000 voxels by up to 1.4e-4.)
 """
 
 from __future__ import annotations
@@ -11,9 +11,12 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-CODE_BITS = 20
+CODE_BITS = 22
 DROPPED_BITS = 32 - CODE_BITS
 N_CODES = 1 << CODE_BITS
+PAGE_BITS = 13
+"""Codes of one sign and exponent make a page; maps use a few dozen of them."""
+N_PAGES = N_CODES >> PAGE_BITS
 ZERO_CODE = N_CODES // 2
 INFINITE_BITS = 0x7F800000
 FLOAT32_MAX = float(np.finfo(np.float32).max)

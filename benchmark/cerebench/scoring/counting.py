@@ -11,12 +11,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from cerebench.scoring.codes import DROPPED_BITS, FLOAT32_MAX, INFINITE_BITS, N_CODES, ZERO_CODE, encode
+from cerebench.scoring.codes import DROPPED_BITS, FLOAT32_MAX, INFINITE_BITS, N_CODES, N_PAGES, ZERO_CODE, encode
 
 Array = npt.NDArray[Any]
 
-MAX_THREADS = 4
-"""A thread's table takes 8 MiB."""
+MAX_THREADS = 2
+"""A thread's table takes 32 MiB of addresses, and of memory only the pages that its scores touch."""
 VOXELS_WORTH_A_THREAD = 1 << 18
 CONVERTED_AT_ONCE = 1 << 18
 COPIED_AT_ONCE = 1 << 20
@@ -42,7 +42,7 @@ def empty_counts() -> CodeCounts:
 
 
 def add_counts(parts: list[CodeCounts]) -> CodeCounts:
-    """Sum of counts; a dense table of 16 MiB for more than two parts."""
+    """Sum of counts; for more than two parts through a dense table of the codes' range."""
     parts = [part for part in parts if part.codes.size]
     if len(parts) <= 1:
         return parts[0] if parts else empty_counts()
@@ -57,12 +57,14 @@ def add_counts(parts: list[CodeCounts]) -> CodeCounts:
             sums[1, where] += part.positives
             at += part.codes.size
         return CodeCounts(codes, sums[0], sums[1])
-    table = np.zeros((2, N_CODES), np.int64)
+    lowest = min(int(part.codes[0]) for part in parts)
+    highest = max(int(part.codes[-1]) for part in parts)
+    table = np.zeros((2, highest - lowest + 1), np.int64)
     for part in parts:
-        table[0, part.codes] += part.negatives
-        table[1, part.codes] += part.positives
-    codes = np.flatnonzero(table.any(axis=0)).astype(np.uint32)
-    return CodeCounts(codes, table[0, codes], table[1, codes])
+        table[0, part.codes - lowest] += part.negatives
+        table[1, part.codes - lowest] += part.positives
+    where = np.flatnonzero(table[0] | table[1])
+    return CodeCounts((where + lowest).astype(np.uint32), table[0, where], table[1, where])
 
 
 def count(scores: Any, labels: Any, ignore: Any = None) -> CodeCounts:
@@ -144,22 +146,22 @@ def _count_few(arrays: list[Array]) -> CodeCounts:
 def _count_many(arrays: list[Array]) -> CodeCounts:
     """Counting in tables, one a thread, gathered before any could overflow."""
     threads = max(1, min(MAX_THREADS, usable_cpus(), arrays[0].size // VOXELS_WORTH_A_THREAD))
-    tables = np.zeros((threads, 2 * N_CODES), np.uint32)
+    tables, pages = np.zeros((threads, 2 * N_CODES), np.uint32), np.zeros((threads, N_PAGES), np.uint8)
     found, seen, flags = [], 0, 0
     # threads of this call only: nothing is left behind that a fork could break
     with ThreadPoolExecutor(threads) as pool:
         for piece in _contiguous_pieces(arrays):
             if seen and seen + piece[0].size > PIECE_LIMIT:
-                found.append(_gather(tables))
-                tables[:] = 0
+                found.append(_gather(tables, pages))
+                tables, pages = np.zeros_like(tables), np.zeros_like(pages)
                 seen = 0
             step = -(-piece[0].size // threads)
             parts = [[array[k * step : (k + 1) * step] for array in piece] for k in range(threads)]
-            for flag in pool.map(_count_thread, parts, tables):
+            for flag in pool.map(_count_thread, parts, tables, pages):
                 flags |= flag
             seen += piece[0].size
     _refuse(flags)
-    return add_counts([*found, _gather(tables)])
+    return add_counts([*found, _gather(tables, pages)])
 
 
 def usable_cpus() -> int:
@@ -169,16 +171,17 @@ def usable_cpus() -> int:
     return os.cpu_count() or 1
 
 
-def _gather(tables: npt.NDArray[np.uint32]) -> CodeCounts:
+def _gather(tables: npt.NDArray[np.uint32], pages: npt.NDArray[np.uint8]) -> CodeCounts:
     from cerebench.scoring import kernels
 
-    n_codes = kernels.occupied(tables)
+    used = np.flatnonzero(pages.any(axis=0))
+    n_codes = kernels.occupied(tables, used)
     counts = CodeCounts(np.empty(n_codes, np.uint32), np.empty(n_codes, np.int64), np.empty(n_codes, np.int64))
-    kernels.gather(tables, *counts)
+    kernels.gather(tables, used, *counts)
     return counts
 
 
-def _count_thread(part: list[Array], table: npt.NDArray[np.uint32]) -> int:
+def _count_thread(part: list[Array], table: npt.NDArray[np.uint32], pages: npt.NDArray[np.uint8]) -> int:
     from cerebench.scoring import kernels
 
     direct = part[0].dtype == np.float32 and part[1].dtype in (np.bool_, np.uint8)
@@ -193,9 +196,10 @@ def _count_thread(part: list[Array], table: npt.NDArray[np.uint32]) -> int:
             ignore = []
         bits = scores.view(np.int32)
         if ignore:
-            flags |= kernels.count_float32_masked(bits, labels.view(np.uint8), ignore[0].view(np.uint8), table)
+            left_out = ignore[0].view(np.uint8)
+            flags |= kernels.count_float32_masked(bits, labels.view(np.uint8), left_out, table, pages)
         else:
-            flags |= kernels.count_float32(bits, labels.view(np.uint8), table)
+            flags |= kernels.count_float32(bits, labels.view(np.uint8), table, pages)
     return flags
 
 

@@ -1,7 +1,7 @@
 """A mergeable histogram of scores by label: one pass over the maps, every voxel metric from the counts.
 
 A voxel is predicted positive when its score is at least the threshold, everywhere. A stored score is the lower edge of
-its 20-bit code (:mod:`cerebench.scoring.codes`), so metrics of float16 and bfloat16 maps are exact and thresholds
+its 22-bit code (:mod:`cerebench.scoring.codes`), so metrics of float16 and bfloat16 maps are exact and thresholds
 returned here, being lower edges, split the original float32 map exactly as they split the sketch.
 """
 
@@ -241,7 +241,7 @@ class ScoreSketch:
             and not (positives.astype(np.int64) < 0).any()
         )
         if not ok:
-            raise ValueError("a stored sketch is damaged: codes must ascend below 2^20 with non-negative counts each")
+            raise ValueError("a stored sketch is damaged: codes must ascend below 2^22 with non-negative counts each")
         sketch = cls()
         sketch._counts = CodeCounts(codes.astype(np.uint32), negatives.astype(np.int64), positives.astype(np.int64))
         return sketch
