@@ -121,10 +121,12 @@ def human_duration(seconds: float) -> str:
 def _typed(value: str, text: str) -> Any:
     import yaml
 
+    from cerebench.yamlio import parse_yaml
+
     if _FLOAT.fullmatch(value):
         return float(value)
     try:
-        parsed = yaml.load(value, Loader=yaml.CSafeLoader)
+        parsed = parse_yaml(value)
     except yaml.YAMLError:
         raise UsageError(
             f"{text!r}: the value {value!r} cannot be read; put words with special signs in quotes"

@@ -12,11 +12,10 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from cerebench.errors import UsageError
+from cerebench.yamlio import SAFE_LOADER
 
 Model = TypeVar("Model", bound=BaseModel)
 Location = Sequence[int | str]
-
-_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 def load_model(path: Path, model: type[Model]) -> Model:
@@ -40,7 +39,7 @@ def load_model(path: Path, model: type[Model]) -> Model:
 
 
 def _parse(path: Path, text: str) -> tuple[yaml.Node | None, Any]:
-    loader = _Loader(text)
+    loader = SAFE_LOADER(text)
     try:
         root: yaml.Node | None = loader.get_single_node()
         if root is None:

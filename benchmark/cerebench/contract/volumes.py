@@ -43,12 +43,6 @@ class Volume:
 class Volumes(Sequence[Volume]):
     """A lazy sequence of volumes: items are read (memory-mapped) when asked for, never all at once."""
 
-    def __len__(self) -> int:
-        raise NotImplementedError
-
-    def __getitem__(self, index: Any) -> Any:
-        raise NotImplementedError
-
     def slices(self, min_brain: float = 0.02) -> Sequence[Tensor]:
         """Axial slices ``[C, D, H]`` float32 of all volumes with at least ``min_brain`` of their area inside the brain.
 

@@ -106,8 +106,10 @@ def read_yaml(path: Path) -> Any:
     """
     import yaml
 
+    from cerebench.yamlio import parse_yaml
+
     try:
-        return yaml.load(path.read_bytes(), Loader=yaml.CSafeLoader)
+        return parse_yaml(path.read_bytes())
     except OSError as error:
         raise PluginError(f"{path} cannot be read: {error.strerror or error}") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
