@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from cerebench.cohorts.document import load_model
+from cerebench.cohorts.layout import Cavity
 from cerebench.contract.info import StageData, Task
 from cerebench.errors import UsageError
 
@@ -113,7 +114,10 @@ class Preset(_Part):
 
 
 class Protocol(_Part):
-    """A whole protocol; its version is part of every key and no table mixes two versions."""
+    """A whole protocol; its version is part of every key and no table mixes two versions.
+
+    ``cavity`` says whether the resection cavities that some cohorts label count as anomaly, as normal, or not at all.
+    """
 
     schema_version: Literal[1] = Field(alias="schema")
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$")
@@ -125,6 +129,7 @@ class Protocol(_Part):
     select: Selection = Selection()
     test: Testing = Testing()
     splits: Splits = Splits()
+    cavity: Cavity = "ignore"
     post: tuple[Post, ...] = ("raw", "median")
     headline: tuple[str, ...] = ("ap", "best_dice")
     presets: dict[str, Preset]

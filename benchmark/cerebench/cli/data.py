@@ -7,18 +7,20 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cerebench.cli.data_check import CardsOption, check
 from cerebench.errors import BenchError, UsageError
 
 if TYPE_CHECKING:
     from cerebench.cohorts.card import Card
+    from cerebench.cohorts.locate import Location
 
 app = typer.Typer(
-    help="Show which cohorts are there; write in-silico twins.", no_args_is_help=True, rich_markup_mode=None
+    help="Show which cohorts are there, check them, extract brains; write in-silico twins.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
 )
 
-CardsOption = Annotated[
-    list[Path] | None, typer.Option("--cards", metavar="DIR", help="Folder with further cards; may be repeated.")
-]
+app.command()(check)
 
 
 @app.command()
@@ -51,7 +53,11 @@ def status(
 
 
 def describe(card: Card, data_root: Path | None) -> dict[str, Any]:
-    """What is known of one cohort, as plain values; ``status`` as in :class:`cerebench.cohorts.locate.Location`."""
+    """What is known of one cohort, as plain values.
+
+    ``status`` is that of :class:`cerebench.cohorts.locate.Location`, or ``partial``: usable, but with faults or with
+    fewer cases than the public release has.
+    """
     from cerebench.cohorts.locate import locate
 
     location = locate(card, data_root)
@@ -60,12 +66,13 @@ def describe(card: Card, data_root: Path | None) -> dict[str, Any]:
         "name": card.name,
         "summary": card.summary,
         "healthy": card.healthy,
-        "status": location.status,
+        "status": _status(card, location),
         "folder": str(location.root) if location.root else None,
         "provenance": listing.provenance if listing else None,
         "layout": listing.layout.name if listing else None,
         "cases": len(listing.cases) if listing else 0,
         "expected_cases": card.expected_cases,
+        "tasks": list(card.tasks),
         "patients": len(listing.patients) if listing else 0,
         "modalities": list(listing.modalities if listing else card.modalities),
         "masks": sum(case.mask is not None for case in listing.cases) if listing else 0,
@@ -75,6 +82,14 @@ def describe(card: Card, data_root: Path | None) -> dict[str, Any]:
         "simulated": card.simulate is not None,
         "note": location.note,
     }
+
+
+def _status(card: Card, location: Location) -> str:
+    listing = location.listing
+    if listing is None or location.status != "found":
+        return location.status
+    short = listing.provenance == "real" and len(listing.cases) < (card.expected_cases or 0)
+    return "partial" if short or listing.faults else "found"
 
 
 def as_text(rows: list[dict[str, Any]], data_root: Path | None) -> str:
@@ -120,6 +135,7 @@ def simulate(
     """Write an in-silico cohort in the real cohort's layout and file names."""
     import shutil
 
+    from cerebench.cli.bar import Bar
     from cerebench.cohorts.twins import write_twin
     from cerebench.plugins.registry import Registry
 
@@ -134,7 +150,7 @@ def simulate(
     partial = out / f".{card.name}.partial"
     try:
         shutil.rmtree(partial, ignore_errors=True)
-        with _Bar(f"simulating {card.name}") as bar:
+        with Bar(f"simulating {card.name}") as bar:
             write_twin(card, simulator, partial, cases, spacing, seed, progress=bar.show)
         partial.rename(final)
     except OSError as error:
@@ -142,25 +158,3 @@ def simulate(
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     typer.echo(f"{cases} case{'s' * (cases != 1)} of {card.name} in {final}")
-
-
-class _Bar:
-    """A rich progress bar on a terminal; nothing elsewhere."""
-
-    def __init__(self, text: str) -> None:
-        from rich.console import Console
-        from rich.progress import Progress
-
-        console = Console(stderr=True)
-        self._progress = Progress(console=console, disable=not console.is_terminal, transient=True)
-        self._task = self._progress.add_task(text, total=None)
-
-    def __enter__(self) -> _Bar:
-        self._progress.start()
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self._progress.stop()
-
-    def show(self, done: int, total: int, text: str) -> None:
-        self._progress.update(self._task, completed=done, total=total, description=text or None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,12 +12,32 @@ from pydantic import Field, PrivateAttr, field_validator, model_validator
 
 from cerebench.cohorts import pattern as language
 from cerebench.cohorts.document import load_model
-from cerebench.cohorts.layout import BRAIN_MASK, MASK, Layout, Modality, Name, Part, Text
+from cerebench.cohorts.layout import BRAIN_MASK, MASK, Layout
+from cerebench.cohorts.part import Modality, Name, Part, Text
+from cerebench.contract.info import Task
 from cerebench.errors import UsageError
 
-__all__ = ["BRAIN_MASK", "MASK", "Card", "Layout", "Simulate", "load_card"]
+__all__ = ["BRAIN_MASK", "MASK", "Card", "Layout", "Simulate", "Slot", "load_card"]
 
-_FORMAT = re.compile(r"\{index(?::0?\d{1,2}d)?\}|\{centre\}")
+_FORMAT = re.compile(r"\{(?:index|patient)(?::0?\d{1,2}d)?\}|\{centre\}|\{visit\}")
+
+
+@dataclass(frozen=True)
+class Slot:
+    """One examination of a twin.
+
+    Attributes:
+        index: of the examination.
+        patient, visit: numbers from 0.
+        centre: its centre, ``None`` where the card names none.
+        affected: whether the patient has the disease.
+    """
+
+    index: int
+    patient: int
+    visit: int
+    centre: str | None
+    affected: bool
 
 
 class Simulate(Part):
@@ -25,18 +46,25 @@ class Simulate(Part):
     Attributes:
         generator: name of a registered simulator.
         layout: name of the layout that is written.
-        lesion: kind of lesion, ``none`` for healthy cohorts.
+        lesion: kind of lesion, as the generator calls it; ``none`` for healthy cohorts.
         modalities: modalities written.
-        centres: centres taken in turn; the centre of case ``index`` is ``centres[index % len(centres)]``.
-        fields: field → text with ``{index}`` (also ``{index:03d}`` and the like) and ``{centre}``.
+        centres: centres taken in turn by patients.
+        revisit_every: every so many patients one is examined twice; 0 for never.
+        visits: texts for ``{visit}`` at the first and the second examination.
+        affected_every: every so many patients of a centre one has the disease, the others are controls; 1 for all.
+        fields: field → text with ``{index}``, ``{patient}`` (also ``{index:03d}`` and the like), ``{visit}`` and
+            ``{centre}``.
         parameters: whatever the generator understands.
     """
 
     generator: Name
     layout: Name
-    lesion: Literal["none", "glioma", "ms"] = "none"
+    lesion: Text = "none"
     modalities: tuple[Modality, ...] = Field(min_length=1)
     centres: tuple[Text, ...] = ()
+    revisit_every: int = Field(default=0, ge=0)
+    visits: tuple[Text, Text] = ("000", "001")
+    affected_every: int = Field(default=1, ge=1)
     fields: dict[str, str]
     parameters: dict[str, Any] = Field(default_factory=dict)
 
@@ -47,18 +75,37 @@ class Simulate(Part):
             rest = _FORMAT.sub("", template)
             if "{" in rest or "}" in rest:
                 raise ValueError(
-                    f"field {name!r} may only use {{index}}, {{index:03d}} or {{centre}}, found {template!r}"
+                    f"field {name!r} may only use {{index}}, {{index:03d}}, {{patient}}, {{patient:03d}}, {{visit}} or "
+                    f"{{centre}}, found {template!r}"
                 )
         return fields
 
-    def centre(self, index: int) -> str | None:
-        """Centre of case number ``index``, ``None`` where the card names none."""
-        return self.centres[index % len(self.centres)] if self.centres else None
+    def slot(self, index: int) -> Slot:
+        """Who examination number ``index`` is: the same whatever the number of cases."""
+        patient, visit = index, 0
+        if self.revisit_every:
+            block, place = divmod(index, self.revisit_every + 1)
+            patient, visit = block * self.revisit_every + max(place - 1, 0), int(place == 1)
+        centres = len(self.centres) or 1
+        return Slot(
+            index=index,
+            patient=patient,
+            visit=visit,
+            centre=self.centres[patient % centres] if self.centres else None,
+            # by rounds of centres, so that disease and centre are not confounded
+            affected=patient // centres % self.affected_every == 0,
+        )
 
     def field_values(self, index: int) -> dict[str, str]:
         """Values of the layout's fields for case number ``index``; pass them to :meth:`Layout.path`."""
-        centre = self.centre(index) or ""
-        return {name: template.format(index=index, centre=centre) for name, template in self.fields.items()}
+        slot = self.slot(index)
+        values = {
+            "index": slot.index,
+            "patient": slot.patient,
+            "visit": self.visits[slot.visit],
+            "centre": slot.centre or "",
+        }
+        return {name: template.format(**values) for name, template in self.fields.items()}
 
 
 class Card(Part):
@@ -69,10 +116,12 @@ class Card(Part):
         name: public name, lower case with hyphens.
         title, summary, citation, licence, access, url: what a reader must know; ``access`` says how to get the data.
         healthy: True where every subject is free of pathology.
+        tasks: what its reference serves: ``anomaly``, ``lesion-classification``; empty for unlabelled cohorts, which
+            can only be learnt from.
         modalities: short names (t1, t1c, t2, flair, dwi, adc, pd).
         optional_modalities: those that a case may lack without a fault.
         folders: names of the cohort's folder under a data root (any letter case); default: ``name``.
-        expected_cases: cases of the full public release, or ``None``.
+        expected_cases, expected_patients: of the full public release, or ``None``.
         traps: what goes wrong with this cohort, one sentence each.
         layouts: releases, the most usual first.
         exclude: identifiers of cases that must not be used.
@@ -88,10 +137,12 @@ class Card(Part):
     access: Text
     url: str | None = None
     healthy: bool
+    tasks: tuple[Task, ...] = ("anomaly",)
     modalities: tuple[Modality, ...] = Field(min_length=1)
     optional_modalities: tuple[Modality, ...] = ()
     folders: tuple[Text, ...] = ()
     expected_cases: int | None = Field(default=None, ge=1)
+    expected_patients: int | None = Field(default=None, ge=1)
     traps: tuple[Text, ...] = ()
     layouts: tuple[Layout, ...] = Field(min_length=1)
     exclude: tuple[Text, ...] = ()
@@ -117,11 +168,25 @@ class Card(Part):
         for layout in self.layouts:
             if lacking := set(layout.images) - set(self.modalities):
                 raise ValueError(f"layout {layout.name!r} has modality {min(lacking)!r}, which the card does not list")
-            if self.healthy and layout.mask is not None:
-                raise ValueError(f"layout {layout.name!r} has a lesion mask, but the cohort is healthy")
+            self._check_reference(layout)
         if self.simulate is not None:
             self._check_simulation(self.simulate, names)
         return self
+
+    def _check_reference(self, layout: Layout) -> None:
+        table = layout.table
+        if self.healthy and layout.mask is not None:
+            raise ValueError(f"layout {layout.name!r} has a lesion mask, but the cohort is healthy")
+        if self.healthy and table is not None and table.healthy is not None:
+            raise ValueError(f"layout {layout.name!r}: table.healthy is given, but the whole cohort is healthy")
+        known = layout.mask is not None or self.healthy or (table is not None and table.healthy is not None)
+        if "anomaly" in self.tasks and not known:
+            raise ValueError(
+                f"layout {layout.name!r} has neither mask nor table.healthy, which the task 'anomaly' needs; "
+                "an unlabelled cohort has tasks: []"
+            )
+        if "lesion-classification" in self.tasks and (layout.mask is None or table is None or table.label is None):
+            raise ValueError(f"layout {layout.name!r}: the task 'lesion-classification' needs a mask and a table.label")
 
     def _check_simulation(self, simulate: Simulate, names: list[str]) -> None:
         if simulate.layout not in names:
@@ -131,9 +196,8 @@ class Card(Part):
             raise ValueError(f"simulate writes {min(lacking)!r}, which layout {layout.name!r} does not have")
         if (simulate.lesion == "none") != self.healthy:
             raise ValueError(f"simulate.lesion is {simulate.lesion!r} but healthy is {str(self.healthy).lower()}")
-        if not self.healthy and layout.mask is None:
-            raise ValueError(f"simulate.layout {layout.name!r} has no mask to write")
         needed = {field for pattern in layout.patterns().values() for field in language.field_names(pattern)}
+        needed |= set(layout.table.columns) if layout.table is not None else set()
         if needed != set(simulate.fields):
             raise ValueError(f"simulate.fields must give exactly: {', '.join(sorted(needed))}")
         try:

@@ -5,30 +5,41 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import PurePosixPath
-from typing import Annotated
+from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, PositiveFloat, field_validator, model_validator
 
 from cerebench.cohorts import pattern as language
-from cerebench.contract.data import LabelState, ReadPolicy
+from cerebench.cohorts.part import Modality, Name, Part, Pattern, Template
+from cerebench.cohorts.table import Table
+from cerebench.contract.data import LabelState, ReadPolicy, SliceStack
 from cerebench.errors import UsageError
 
 MASK, BRAIN_MASK = "mask", "brain_mask"
 
-Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]*$")]
-Modality = Annotated[str, Field(pattern=r"^[a-z][a-z0-9]*$")]
-Text = Annotated[str, Field(min_length=1)]
-Pattern = Annotated[str, AfterValidator(language.check_pattern)]
-Template = Annotated[str, Field(min_length=1), AfterValidator(language.check_template)]
+State = Literal["anomaly", "normal", "ignore", "cavity"]
+Cavity = Literal["anomaly", "normal", "ignore"]
 
 
-class Part(BaseModel):
-    """Base of the parts of a card: unknown fields are refused, nothing changes after loading."""
+class Slices(Part):
+    """Geometry of images that are folders of 2D slices, which carry none.
 
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+    Attributes:
+        spacing_mm: distance of columns, rows and slices.
+        axes: anatomical directions in which column, row and slice number grow, such as ``LPS``.
+    """
+
+    spacing_mm: tuple[PositiveFloat, PositiveFloat, PositiveFloat]
+    axes: Annotated[str, Field(pattern=r"^[RLAPSI]{3}$")]
+
+    @model_validator(mode="after")
+    def _three_axes(self) -> Slices:
+        if len({"RL", "AP", "SI"} - {pair for pair in ("RL", "AP", "SI") if set(pair) & set(self.axes)}):
+            raise ValueError(f"axes {self.axes!r} must name one of R/L, one of A/P and one of S/I")
+        return self
 
 
-def _binary() -> dict[int, LabelState]:
+def _binary() -> dict[int, State]:
     return {1: "anomaly"}
 
 
@@ -45,11 +56,17 @@ class Layout(Part):
         patient: template of the patient identifier, from fields of the case; splits group by it.
         case: template of the case identifier; default: all fields that every pattern has, joined by hyphens.
         centre: template of scanner or hospital; may be plain text; ``None`` where unknown.
-        labels: value in the mask → ``anomaly``, ``normal`` or ``ignore``; 0 is normal unless listed; others are errors.
+        labels: value in the mask → ``anomaly``, ``normal``, ``ignore`` or ``cavity`` (a resection cavity, on which the
+            protocol decides); 0 is normal unless listed; others are errors.
+        numbered_lesions: whether a mask value is the number of a lesion followed by one digit for its part; ``labels``
+            then speak of that digit.
         skull_stripped: whether non-zero voxels are the brain where no brain mask is given.
         resample_mask: whether a mask on another grid is resampled (nearest neighbour) instead of refused.
         erosion_mm: erosion of the brain mask for scoring, in mm.
         test_only: whether the layout may only be tested on, never trained on.
+        repeats: which file is taken where a case has several of one kind, in sorted order; ``refuse``: none, a fault.
+        slices: geometry of images whose pattern ends in ``/*.png``.
+        table: a table that lists the cases or says more about them.
     """
 
     name: Name
@@ -61,11 +78,15 @@ class Layout(Part):
     patient: Template
     case: Template | None = None
     centre: Template | None = None
-    labels: dict[int, LabelState] = Field(default_factory=_binary)
+    labels: dict[int, State] = Field(default_factory=_binary)
+    numbered_lesions: bool = False
     skull_stripped: bool = False
     resample_mask: bool = False
     erosion_mm: float = Field(default=0.0, ge=0.0, le=20.0)
     test_only: bool = False
+    repeats: Literal["refuse", "first", "last"] = "refuse"
+    slices: Slices | None = None
+    table: Table | None = None
 
     @field_validator("fields")
     @classmethod
@@ -85,20 +106,40 @@ class Layout(Part):
             raise ValueError(f"layout {self.name!r}: mask_modality {self.mask_modality!r} is not among its images")
         if not self.key:
             raise ValueError(f"layout {self.name!r}: its patterns share no {{field}} that tells cases apart")
-        known = {field for pattern in patterns.values() for field in language.field_names(pattern)}
-        for kind, pattern in patterns.items():
-            if lacking := set(self.key) - set(language.field_names(pattern)):
-                raise ValueError(f"layout {self.name!r}: the pattern of {kind} lacks {{{min(lacking)}}} of the case")
-        for what, template, allowed in (
-            ("patient", self.patient, set(self.key)),
-            ("centre", self.centre or "", set(self.key)),
-            ("fields", " ".join(f"{{{name}}}" for name in self.fields), known),
-        ):
-            if lacking := set(language.field_names(template)) - allowed:
-                raise ValueError(f"layout {self.name!r}: {what} names {{{min(lacking)}}}, which no case has")
+        stacks = [pattern for pattern in patterns.values() if pattern.endswith(language.SLICES)]
+        if bool(stacks) != (self.slices is not None):
+            raise ValueError(f"layout {self.name!r}: patterns that end in /*.png and `slices` need each other")
         if not language.field_names(self.patient):
             raise ValueError(f"layout {self.name!r}: patient needs a {{field}}, or all cases are one patient")
+        self._check_fields(set(self.key) if not self.listed else set(self.table.columns) if self.table else set())
         return self
+
+    def _check_fields(self, of_a_case: set[str]) -> None:
+        """Every placeholder has a source: the fields that all files of a case share, or the columns of its row."""
+        patterns, columns = self.patterns(), set(self.table.columns) if self.table is not None else set()
+        known = {field for pattern in patterns.values() for field in language.field_names(pattern)} | columns
+        uses = [
+            ("patient", self.patient, of_a_case),
+            ("case", self.case or "", of_a_case),
+            ("centre", self.centre or "", of_a_case),
+            ("fields", " ".join(f"{{{name}}}" for name in self.fields), known),
+            ("table.columns", " ".join(f"{{{name}}}" for name in columns), known if self.listed else of_a_case),
+        ]
+        if self.listed:
+            uses += [(f"the pattern of {kind}", pattern, of_a_case) for kind, pattern in patterns.items()]
+        for kind, pattern in patterns.items():
+            if not self.listed and (lacking := set(self.key) - set(language.field_names(pattern))):
+                raise ValueError(f"layout {self.name!r}: the pattern of {kind} lacks {{{min(lacking)}}} of the case")
+        for what, template, allowed in uses:
+            if lacking := set(language.field_names(template)) - allowed:
+                raise ValueError(f"layout {self.name!r}: {what} names {{{min(lacking)}}}, which no case has")
+        if self.table is not None and self.table.lesion is not None and not self.numbered_lesions:
+            raise ValueError(f"layout {self.name!r}: table.lesion needs numbered_lesions")
+
+    @property
+    def listed(self) -> bool:
+        """Whether a table lists the cases."""
+        return self.table is not None and self.table.lists_cases
 
     def patterns(self) -> dict[str, str]:
         """Kind (a modality, ``mask`` or ``brain_mask``) → pattern."""
@@ -137,7 +178,8 @@ class Layout(Part):
                     f"layout {self.name!r}: field {name!r} is {fields[name]!r}, which does not fit {expression!r}"
                 )
         try:
-            return PurePosixPath(language.check_pattern(language.render(pattern, fields)))
+            path = language.check_pattern(language.render(pattern, fields))
+            return PurePosixPath(path.removesuffix(language.SLICES))
         except ValueError as error:
             raise UsageError(f"layout {self.name!r}: the path of {kind!r} is not inside its folder: {error}") from None
 
@@ -150,11 +192,17 @@ class Layout(Part):
                 return kind, fields
         return None
 
+    def states(self, cavity: Cavity = "ignore") -> dict[int, LabelState]:
+        """Value in the mask → state, with a resection cavity taken as ``cavity``."""
+        return {value: cavity if state == "cavity" else state for value, state in self.labels.items()}
+
     def read_policy(self) -> ReadPolicy:
         """What the preparation needs to know about the files."""
         return ReadPolicy(
-            labels=dict(self.labels),
+            labels=self.states(),
             skull_stripped=self.skull_stripped,
             resample_mask=self.resample_mask,
             erosion_mm=self.erosion_mm,
+            numbered_lesions=self.numbered_lesions,
+            slices=SliceStack(self.slices.spacing_mm, self.slices.axes) if self.slices is not None else None,
         )

@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Literal
 
 from cerebench.cohorts.card import Card
-from cerebench.cohorts.reader import Listing, read_cohort
+from cerebench.cohorts.reader import PREPARED_MARKER, Listing, read_cohort
 from cerebench.errors import DataError
+
+PREPARED_FOLDER = "prepared"
 
 Status = Literal["found", "missing", "not-ready", "empty"]
 
@@ -34,10 +36,14 @@ class Location:
 def find_folder(card: Card, data_root: Path | None) -> Path | None:
     """The cohort's folder: ``data_root`` itself if it bears one of the cohort's names, else the folder below it.
 
-    Letter case does not matter. Nothing is opened, so that listings stay quick.
+    A prepared copy (``<data root>/prepared/<name>``) comes first. Letter case does not matter. Nothing is opened, so
+    that listings stay quick.
     """
     if data_root is None or not data_root.is_dir():
         return None
+    prepared = data_root / PREPARED_FOLDER / card.name
+    if (prepared / PREPARED_MARKER).is_file():
+        return prepared
     names = [name.casefold() for name in card.folder_names()]
     below = {
         child.name.casefold(): child
@@ -61,7 +67,7 @@ def locate(card: Card, data_root: Path | None) -> Location:
         return Location("empty", folder, None, str(error))
     unready = listing.unready
     if len(unready) == len(listing.cases):
-        note = "heads with skull and no brain mask: extract the brains first (extra `prepare` brings ANTs)"
+        note = f"heads with skull and no brain mask: extract the brains first with `bench data prepare {card.name}`"
         return Location("not-ready", folder, listing, note)
     notes = []
     if unready:

@@ -1,7 +1,8 @@
 """The pattern language of cards: relative POSIX paths with ``{field}`` placeholders.
 
 A placeholder stands for the regular expression that the card gives the field (default: anything but a slash, as short
-as possible); a repeated placeholder must match the same text. ``.nii.gz`` at the end also accepts ``.nii``.
+as possible); a repeated placeholder must match the same text. ``.nii.gz`` and ``.nii`` at the end accept each other.
+A pattern that ends in ``/*.png`` stands for a folder of slices.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from functools import lru_cache
 
 PLACEHOLDER = re.compile(r"\{([a-z][a-z0-9_]*)\}")
 DEFAULT_FIELD = r"[^/]+?"
+SLICES = "/*.png"
 
 
 def field_names(template: str) -> tuple[str, ...]:
@@ -40,6 +42,8 @@ def check_pattern(pattern: str) -> str:
         raise ValueError(f"{pattern!r} must be a path relative to the cohort's folder, with forward slashes")
     if any(part in ("", ".", "..") for part in parts):
         raise ValueError(f"{pattern!r} must not contain '..', '.' or empty parts")
+    if "*" in pattern.removesuffix(SLICES):
+        raise ValueError(f"{pattern!r} may have a '*' only in a last part '*.png' (a folder of slices)")
     return pattern
 
 
@@ -65,7 +69,9 @@ def _compiled(pattern: str, expressions: tuple[tuple[str, str], ...]) -> re.Patt
         seen.add(name)
         position = match.end()
     tail = re.escape(pattern[position:])
-    if pattern.endswith(".nii.gz"):
+    if pattern.endswith(SLICES):
+        tail = tail.removesuffix(re.escape("*.png")) + r"[^/]+\.png"
+    elif pattern.endswith((".nii.gz", ".nii")):
         tail = tail.removesuffix(re.escape(".gz")) + r"(?:\.gz)?"
     return re.compile("".join([*out, tail]))
 

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from cerebench.cohorts import pattern as language
-from cerebench.cohorts.card import BRAIN_MASK, MASK, Card, Layout
+from cerebench.cohorts.card import Card, Layout
+from cerebench.cohorts.grouping import Match, match_files, read_cases
 from cerebench.cohorts.walk import Files, list_files
 from cerebench.contract.data import Case, Provenance, ReadPolicy
 from cerebench.errors import DataError
 
 MARKER = "cerebench-insilico.json"
+PREPARED_MARKER = "cerebench-prepared.json"
 _DEPTH = 3  # folders that a release may be wrapped in
 
 
@@ -31,6 +32,8 @@ class Listing:
         root: the folder that the layout's patterns are relative to.
         faults: one sentence each, sorted: what is missing or there twice.
         excluded: ids found on disk that the card excludes.
+        lesions: one case a lesion that has a class, sorted by id; for lesion classification.
+        notes: one sentence each: what was chosen or passed over without harm.
     """
 
     card: Card
@@ -41,6 +44,8 @@ class Listing:
     root: Path
     faults: tuple[str, ...] = ()
     excluded: tuple[str, ...] = ()
+    lesions: tuple[Case, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def patients(self) -> tuple[str, ...]:
@@ -69,19 +74,13 @@ class Listing:
         return tuple(case for case in self.cases if all(name in case.images for name in modalities))
 
 
-@dataclass
-class _Group:
-    fields: Mapping[str, str]
-    files: dict[str, list[str]] = field(default_factory=dict)
-
-
 def read_cohort(card: Card, root: Path) -> Listing:
-    """List the cases of a cohort below ``root`` (walked once; nothing is opened but the in-silico marker).
+    """List the cases of a cohort below ``root`` (walked once; only tables and markers are opened).
 
     Releases wrapped in up to three folders of their own are found too.
 
     Raises:
-        DataError: ``root`` is no folder, is empty, fits no layout of the card, or its marker is damaged.
+        DataError: ``root`` is no folder, is empty, fits no layout of the card, or a table or marker is damaged.
     """
     if not root.is_dir():
         raise DataError(f"{root} is no folder: cohort {card.name!r} expects its files there ({card.access})")
@@ -89,47 +88,51 @@ def read_cohort(card: Card, root: Path) -> Listing:
     if not files.paths:
         raise DataError(f"{root} is empty: cohort {card.name!r} expects files such as {_example(card.layouts[0])}")
     layout, base, matched = _choose(card, files, root)
-    marker = _marker(root) or _marker(root / base)
     policy = layout.read_policy()
-    if marker is not None:
+    simulated, prepared = (_marker(root, base, name) for name in (MARKER, PREPARED_MARKER))
+    for marker in filter(None, (simulated, prepared)):
         policy = replace(policy, skull_stripped=bool(marker.get("skull_stripped", policy.skull_stripped)))
+    if simulated and policy.slices is not None:  # slices carry no geometry of their own
+        step = float(simulated["spacing_mm"])
+        policy = replace(policy, slices=replace(policy.slices, spacing_mm=(step, step, step)))
     faults: list[str] = [
         f"{root / name}: the link leads out of the folder and was not followed" for name in files.outside
     ]
-    cases, excluded = _cases(card, layout, root / base, matched, faults)
-    if not cases:
+    found = read_cases(card, layout, root / base, matched)
+    faults += found.faults
+    if not found.cases:
         raise DataError(
             f"{root} holds no usable case of cohort {card.name!r}: {faults[0] if faults else 'all excluded'}"
         )
     return Listing(
         card=card,
         layout=layout,
-        cases=tuple(sorted(cases, key=lambda case: case.id)),
+        cases=tuple(sorted(found.cases, key=lambda case: case.id)),
         policy=policy,
-        provenance="real" if marker is None else "in-silico",
+        provenance="real" if simulated is None else "in-silico",
         root=root / base,
         faults=tuple(sorted(faults)),
-        excluded=tuple(sorted(excluded)),
+        excluded=tuple(sorted(found.excluded)),
+        lesions=tuple(sorted(found.lesions, key=lambda case: case.id)),
+        notes=tuple(found.notes),
     )
 
 
-Matched = Sequence[tuple[str, str, dict[str, str]]]  # kind, path relative to the base, fields
-
-
-def _choose(card: Card, files: Files, root: Path) -> tuple[Layout, str, Matched]:
+def _choose(card: Card, files: Files, root: Path) -> tuple[Layout, str, Sequence[Match]]:
     """The layout and the base folder that match most files, at the least depth where anything matches."""
+    paths = _one_a_folder(files.paths) if any(layout.slices for layout in card.layouts) else files.paths
     for depth in range(_DEPTH + 1):
         bases: dict[str, list[str]] = {}
-        for path in files.paths:
+        for path in paths:
             parts = path.split("/", depth)
             if len(parts) > depth:
                 bases.setdefault("/".join(parts[:depth]), []).append(parts[depth])
-        best: tuple[Layout, str, Matched] | None = None
+        best: tuple[Layout, str, Sequence[Match]] | None = None
         for layout in card.layouts:
             for base in sorted(bases):
-                found = [(*hit, path) for path in bases[base] if (hit := layout.match(path)) is not None]
+                found = match_files(layout, root / base, bases[base])
                 if found and (best is None or len(found) > len(best[2])):
-                    best = layout, base, [(kind, path, fields) for kind, fields, path in found]
+                    best = layout, base, found
         if best is not None:
             return best
     shown = " and ".join(path for path in _two(files.paths))
@@ -139,77 +142,21 @@ def _choose(card: Card, files: Files, root: Path) -> tuple[Layout, str, Matched]
     )
 
 
-def _cases(card: Card, layout: Layout, base: Path, matched: Matched, faults: list[str]) -> tuple[list[Case], list[str]]:
-    groups: dict[tuple[str, ...], _Group] = {}
-    for kind, path, fields in matched:
-        group = groups.setdefault(tuple(fields[name] for name in layout.key), _Group(fields))
-        group.files.setdefault(kind, []).append(path)
-    by_id: dict[str, list[_Group]] = {}
-    for group in groups.values():
-        by_id.setdefault(layout.case_id(group.fields), []).append(group)
-    cases, excluded = [], []
-    for case_id, same in sorted(by_id.items()):
-        if case_id in card.exclude:
-            excluded.append(case_id)
-            continue
-        problems = list(_problems(card, layout, base, case_id, same))
-        faults += [sentence for sentence, _ in problems]
-        if not any(fatal for _, fatal in problems):
-            cases.append(_case(card, layout, base, case_id, same[0]))
-    return cases, excluded
-
-
-def _problems(
-    card: Card, layout: Layout, base: Path, case_id: str, same: Sequence[_Group]
-) -> Iterator[tuple[str, bool]]:
-    """Sentences about one case, each with whether the case cannot be used at all."""
-    name = f"case {case_id} of {card.name}"
-    for kind in layout.patterns():
-        found = [path for group in same for path in group.files.get(kind, [])]
-        if len(found) > 1:
-            yield f"{name}: duplicate case, {kind} is there twice ({found[0]} and {found[1]}); keep one", True
-    group = same[0]
-    images = [kind for kind in layout.images if kind in group.files]
-    if not images:
-        yield f"{name}: no image, only {', '.join(sorted(group.files))}", True
-        return
-    if layout.mask is not None and MASK not in group.files:
-        yield (
-            f"{name}: lesion mask missing, expected {_expected(layout, MASK, group)} in {base}; not read as healthy",
-            True,
-        )
-    for kind in layout.images:
-        if kind not in group.files and kind not in card.optional_modalities:
-            yield f"{name}: modality {kind} missing, expected {_expected(layout, kind, group)} in {base}", False
-    if layout.brain_mask is not None and BRAIN_MASK not in group.files and not layout.skull_stripped:
-        yield f"{name}: brain mask missing, expected {_expected(layout, BRAIN_MASK, group)} in {base}", False
-
-
-def _case(card: Card, layout: Layout, base: Path, case_id: str, group: _Group) -> Case:
-    def file(kind: str) -> Path | None:
-        return base / group.files[kind][0] if kind in group.files else None
-
-    return Case(
-        id=case_id,
-        patient=language.render(layout.patient, group.fields),
-        cohort=card.name,
-        images={kind: base / group.files[kind][0] for kind in layout.images if kind in group.files},
-        healthy=card.healthy,
-        mask=file(MASK),
-        mask_modality=layout.mask_modality,
-        brain_mask=file(BRAIN_MASK),
-        centre=language.render(layout.centre, group.fields) if layout.centre is not None else None,
-    )
-
-
-def _expected(layout: Layout, kind: str, group: _Group) -> str:
-    pattern = layout.patterns()[kind]
-    known = {name: group.fields.get(name, f"{{{name}}}") for name in language.field_names(pattern)}
-    return language.render(pattern, known)
+def _one_a_folder(paths: Sequence[str]) -> list[str]:
+    """The paths with only the first slice of every folder of slices."""
+    kept, seen = [], set[str]()
+    for path in paths:
+        if path.endswith(".png"):
+            folder = path.rpartition("/")[0]
+            if folder in seen:
+                continue
+            seen.add(folder)
+        kept.append(path)
+    return kept
 
 
 def _example(layout: Layout) -> str:
-    return next(iter(layout.images.values()))
+    return layout.table.file if layout.listed and layout.table is not None else next(iter(layout.images.values()))
 
 
 def _two(paths: Sequence[str]) -> Sequence[str]:
@@ -217,14 +164,14 @@ def _two(paths: Sequence[str]) -> Sequence[str]:
     return (images or paths)[:2]
 
 
-def _marker(root: Path) -> dict[str, Any] | None:
-    path = root / MARKER
-    if not path.is_file():
+def _marker(root: Path, base: str, name: str) -> dict[str, Any] | None:
+    path = next((folder / name for folder in (root, root / base) if (folder / name).is_file()), None)
+    if path is None:
         return None
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise DataError(f"{path} is damaged ({error}): delete the folder and simulate it again") from None
+        raise DataError(f"{path} is damaged ({error}): delete the folder and make it again") from None
     if not isinstance(content, dict):
-        raise DataError(f"{path} is damaged (no mapping): delete the folder and simulate it again")
+        raise DataError(f"{path} is damaged (no mapping): delete the folder and make it again")
     return content

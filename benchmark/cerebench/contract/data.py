@@ -20,7 +20,7 @@ class Case:
         id: unique within the cohort; stable across machines.
         patient: patient identifier; splits and bootstraps group by it.
         cohort: name of the cohort.
-        images: modality → file.
+        images: modality → file, or folder of slices.
         healthy: True for a subject without pathology, False for a patient.
         mask: lesion mask file; ``None`` only where the cohort has none (a missing file is an error, never "healthy").
         mask_modality: the modality on whose grid the mask was drawn; ``None``: the grid of every image.
@@ -28,7 +28,7 @@ class Case:
         centre: scanner or hospital, or ``None``.
         label: case-level class of a classification cohort, or ``None``.
         covariates: clinical variables by name; missing ones are absent.
-        lesion: lesion number within the mask file, for lesion-level cohorts.
+        lesion: number within the mask file of the one lesion that the case is about; other lesions are ignored.
     """
 
     id: str
@@ -49,6 +49,19 @@ LabelState = Literal["normal", "anomaly", "ignore"]
 
 
 @dataclass(frozen=True)
+class SliceStack:
+    """How a folder of 2D slices becomes a volume; such files carry no geometry of their own.
+
+    Attributes:
+        spacing_mm: distance of columns, of rows and of slices.
+        axes: anatomical directions in which column, row and slice number grow, such as ``LPS``.
+    """
+
+    spacing_mm: tuple[float, float, float]
+    axes: str
+
+
+@dataclass(frozen=True)
 class ReadPolicy:
     """How the files of one cohort in one layout are to be read; it comes from the card and enters the cache key.
 
@@ -58,9 +71,14 @@ class ReadPolicy:
         resample_mask: whether a mask on another grid than the image is resampled (nearest neighbour, world
             coordinates) instead of refused.
         erosion_mm: erosion of the brain mask for scoring, in mm; 0 for none.
+        numbered_lesions: whether a mask value is the number of a lesion followed by one digit for its part; ``labels``
+            then speak of that digit.
+        slices: geometry of images that are folders of 2D slices, or ``None``.
     """
 
     labels: Mapping[int, LabelState] = field(default_factory=lambda: {1: "anomaly"})
     skull_stripped: bool = False
     resample_mask: bool = False
     erosion_mm: float = 0.0
+    numbered_lesions: bool = False
+    slices: SliceStack | None = None

@@ -91,12 +91,12 @@ def _voxel_rows(
 
 
 def _subjects(cases: pd.DataFrame, level: str, controls: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
-    """Score and label of every case; a cohort of patients gets the healthy controls as its negatives."""
+    """Score and label of every case; a cohort without healthy subjects gets the controls as its negatives."""
     import pandas as pd
 
     rows = cases[(cases["level"] == level) & cases["metric"].isin(["score", "label"])]
     table = rows.pivot(index=["case", "patient"], columns="metric", values="value").reset_index()
-    if level == "subject" and len(table) and bool(table["label"].any()):
+    if level == "subject" and len(table) and bool(table["label"].all()):
         known = set(table["patient"])
         extra = [
             {"case": item["case"], "patient": item["patient"], "score": item["score"], "label": 0.0}

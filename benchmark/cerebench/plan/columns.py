@@ -96,6 +96,11 @@ def find_columns(sources: Sources, protocol: Protocol, cohorts: Sequence[str]) -
 
 def _columns_of(sources: Sources, protocol: Protocol, name: str) -> Iterator[Column | NoColumn]:
     card = sources.card(name)
+    if protocol.task not in card.tasks:
+        serves = f"serves {', '.join(card.tasks)} only" if card.tasks else "is unlabelled, to learn from only"
+        for modality in card.modalities:
+            yield NoColumn(name, modality, card.healthy, f"cohort {name!r} {serves}")
+        return
     pool = sources.tested_pool(name)
     modalities = [item for item in card.modalities if not protocol.test.modalities or item in protocol.test.modalities]
     for modality in modalities:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from cerebench.cohorts import pattern as language
 from cerebench.cohorts.card import Card, Simulate
 from cerebench.cohorts.locate import Location, locate
 from cerebench.cohorts.reader import Listing, read_cohort
@@ -137,6 +138,7 @@ class Sources:
                     f"cohort {name!r} has no in-silico twin; name a --data-root that holds it ({card.access})"
                 )
             listing = self._twin_listing(card, card.simulate)
+        listing = self._for_protocol(listing)
         splits = self._protocol.splits
         try:
             roles = assign_splits(listing.cases, splits.healthy if listing.card.healthy else splits.lesion)
@@ -144,6 +146,12 @@ class Sources:
             # too few patients: if files are at fault, they are the reason
             return Absence(listing.faults[0] if listing.faults else str(error), broken=bool(listing.faults))
         return Pool(listing, roles)
+
+    def _for_protocol(self, listing: Listing) -> Listing:
+        """The listing with cavities as the protocol takes them; one case a lesion where lesions are classified."""
+        policy = replace(listing.policy, labels=listing.layout.states(self._protocol.cavity))
+        by_lesion = self._protocol.task == "lesion-classification" and self._protocol.task in listing.card.tasks
+        return replace(listing, policy=policy, cases=listing.lesions if by_lesion else listing.cases)
 
     def _located(self, name: str) -> Listing | Absence:
         """The listing under the data root, or why there is none."""
@@ -187,9 +195,11 @@ def _imagined(card: Card, simulate: Simulate, cases: int) -> Listing:
         fields = simulate.field_values(index)
         name = layout.case_id(fields)
         images = {kind: Path(layout.path(kind, **fields)) for kind in simulate.modalities}
-        listed.append(Case(id=name, patient=name, cohort=card.name, images=images, healthy=card.healthy))
+        patient = language.render(layout.patient, fields)
+        healthy = card.healthy or not simulate.slot(index).affected
+        listed.append(Case(id=name, patient=patient, cohort=card.name, images=images, healthy=healthy))
     policy = replace(layout.read_policy(), skull_stripped=True)
-    return Listing(card, layout, tuple(listed), policy, "in-silico", Path(card.name))
+    return Listing(card, layout, tuple(listed), policy, "in-silico", Path(card.name), lesions=tuple(listed))
 
 
 def fault(listing: Listing, modality: str) -> str:

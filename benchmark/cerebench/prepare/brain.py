@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from cerebench.contract.data import ReadPolicy
 from cerebench.errors import DataError
 from cerebench.prepare.grid import between, canonical, resample
 from cerebench.prepare.read import Scan, describe_grid, read_volume, same_grid
@@ -14,22 +15,22 @@ from cerebench.prepare.read import Scan, describe_grid, read_volume, same_grid
 Array = np.ndarray[Any, Any]
 
 
-def brain_from_file(path: Path, scan: Scan, resample_allowed: bool) -> tuple[Array, str]:
+def brain_from_file(path: Path, scan: Scan, policy: ReadPolicy) -> tuple[Array, str]:
     """Voxels above 0 of a mask file, on the scan's grid, and where the mask comes from in words.
 
     Args:
         path: mask file; a label map will do.
         scan: the image, in canonical order.
-        resample_allowed: whether a mask on another grid is resampled.
+        policy: whether a mask on another grid is resampled, and the geometry of slices.
 
     Raises:
         DataError: unreadable, empty, or on another grid without leave to resample.
     """
-    mask = canonical(read_volume(path))
+    mask = canonical(read_volume(path, policy.slices))
     inside = mask.data > 0
     if same_grid(mask, scan):
         brain, origin = inside, f"file {path.name}"
-    elif resample_allowed:
+    elif policy.resample_mask:
         brain = resample(inside.astype(np.uint8), between(mask.affine, scan.affine), scan.shape, order=0) > 0
         origin = f"file {path.name}, resampled"
     else:
@@ -70,15 +71,15 @@ def brain_from_background(scan: Scan) -> tuple[Array, str]:
     return brain, "non-zero voxels" if background == 0.0 else f"voxels unlike the constant background {background!r}"
 
 
-def find_brain(scan: Scan, brain_mask: Path | None, skull_stripped: bool, resample_allowed: bool) -> tuple[Array, str]:
+def find_brain(scan: Scan, brain_mask: Path | None, policy: ReadPolicy) -> tuple[Array, str]:
     """Brain mask of a scan in canonical order, and where it comes from.
 
     Raises:
         DataError: no way to tell the brain from the rest of the head, or as the functions above.
     """
     if brain_mask is not None:
-        return brain_from_file(brain_mask, scan, resample_allowed)
-    if skull_stripped:
+        return brain_from_file(brain_mask, scan, policy)
+    if policy.skull_stripped:
         return brain_from_background(scan)
     raise DataError(
         f"{scan.path}: found a head with its skull and no brain mask, expected one of them to be given; "

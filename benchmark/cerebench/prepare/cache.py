@@ -10,6 +10,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Iterator
+from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -121,6 +122,9 @@ class Preparer:
             "labels": sorted((int(value), state) for value, state in policy.labels.items()),
             "skull_stripped": policy.skull_stripped,
             "resample_mask": policy.resample_mask,
+            "numbered_lesions": policy.numbered_lesions,
+            "slices": asdict(policy.slices) if policy.slices is not None else None,
+            "lesion": case.lesion,
         }
         return hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()
 

@@ -37,11 +37,14 @@ class HashIndex:
         self._rows: dict[str, tuple[int, int, str]] | None = None
 
     def digest(self, path: Path) -> str:
-        """Hexadecimal SHA-256 of the file's content.
+        """Hexadecimal SHA-256 of the file's content, or of the names and contents of a folder of slices.
 
         Raises:
             DataError: the file is missing or cannot be read.
         """
+        if path.is_dir():
+            parts = [f"{file.name} {self.digest(file)}" for file in sorted(path.glob("*.png"))]
+            return hashlib.sha256("\n".join(parts).encode()).hexdigest()
         name = os.path.abspath(path)  # noqa: PTH100 (Path.resolve would follow links and cost a call a part)
         try:
             stat = os.stat(name)  # noqa: PTH116

@@ -10,7 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from cerebench.contract.data import SliceStack
 from cerebench.errors import DataError
+from cerebench.prepare.stack import read_stack
 
 _GRID_TOLERANCE = 0.1
 """Two grids are one if their corners agree to this part of a voxel: headers round differently."""
@@ -47,13 +49,13 @@ class Scan:
         return x, y, z
 
 
-def read_image(path: Path) -> Scan:
-    """Read a 3D image as float32, in the file's own orientation.
+def read_image(path: Path, slices: SliceStack | None = None) -> Scan:
+    """Read a 3D image as float32, in the file's own orientation; ``slices`` is the geometry of a folder of slices.
 
     Raises:
         DataError: missing, unreadable, truncated, not 3D, empty, not finite or constant.
     """
-    scan = read_volume(path)
+    scan = read_volume(path, slices)
     low, high = float(scan.data.min()), float(scan.data.max())
     if low == high:
         raise DataError(
@@ -63,13 +65,13 @@ def read_image(path: Path) -> Scan:
     return scan
 
 
-def read_mask(path: Path) -> Scan:
-    """Read a 3D mask of integers (int32), in the file's own orientation.
+def read_mask(path: Path, slices: SliceStack | None = None) -> Scan:
+    """Read a 3D mask of integers (int32), in the file's own orientation; ``slices`` as in :func:`read_image`.
 
     Raises:
         DataError: as :func:`read_image` (a constant mask is allowed), or values that are not integers.
     """
-    scan = read_volume(path)
+    scan = read_volume(path, slices)
     rounded = np.rint(scan.data)
     if not np.array_equal(scan.data, rounded) and not np.allclose(
         scan.data, rounded, rtol=0.0, atol=_INTEGER_TOLERANCE
@@ -103,12 +105,14 @@ def describe_grid(scan: Scan) -> str:
     return f"{shape}, {spacing} mm, {axes}, origin ({origin})"
 
 
-def read_volume(path: Path) -> Scan:
+def read_volume(path: Path, slices: SliceStack | None = None) -> Scan:
     """Read any 3D volume as float32, in the file's own orientation; it may be constant.
 
     Raises:
         DataError: missing, unreadable, truncated, not 3D, empty or not finite.
     """
+    if slices is not None and path.is_dir():
+        return Scan(path, *read_stack(path, slices))
     image = _load(path)
     shape = tuple(int(side) for side in image.shape)
     text = "x".join(str(side) for side in shape)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -98,7 +98,7 @@ def run_steps(case: Case, modalities: Sequence[str], policy: ReadPolicy, spec: P
     }
     labels = None
     if case.mask is not None:
-        labels, meta["lesion"] = _labels(case.mask, channels, reference, policy, affine, brain)
+        labels, meta["lesion"] = _labels(case, channels, reference, policy, affine, brain)
     meta["labels"] = "file" if labels is not None else "healthy" if case.healthy else "none"
     return Steps(image, brain, labels, meta)
 
@@ -119,9 +119,9 @@ def image_file(case: Case, modality: str) -> Path:
 
 
 def _channel(path: Path, brain_mask: Path | None, policy: ReadPolicy) -> _Channel:
-    raw = read_image(path)
+    raw = read_image(path, policy.slices)
     scan = canonical(raw)
-    brain, origin = find_brain(scan, brain_mask, policy.skull_stripped, policy.resample_mask)
+    brain, origin = find_brain(scan, brain_mask, policy)
     original = {
         "shape": list(raw.shape),
         "spacing": list(raw.spacing),
@@ -144,13 +144,14 @@ def _range(channel: _Channel, spec: PrepareSpec) -> tuple[float, float]:
 
 
 def _labels(
-    path: Path, channels: Sequence[_Channel], reference: _Channel, policy: ReadPolicy, affine: Array, brain: Array
+    case: Case, channels: Sequence[_Channel], reference: _Channel, policy: ReadPolicy, affine: Array, brain: Array
 ) -> tuple[Array, dict[str, Any]]:
-    mask = canonical(read_mask(path))
+    assert case.mask is not None
+    mask = canonical(read_mask(case.mask, policy.slices))
     moved = [channel.scan for channel in channels if not same_grid(mask, channel.scan)]
     if moved and not policy.resample_mask:
         raise other_grid(mask, moved[0])
-    states = label_states(mask, policy.labels)
+    states = label_states(mask, policy, case.lesion)
     matrix = between(mask.affine, affine)
     labels = resample(states, matrix, brain.shape, order=0)
 
@@ -174,21 +175,39 @@ def _labels(
     }
 
 
-def label_states(mask: Scan, labels: Mapping[int, str]) -> Array:
+def label_states(mask: Scan, policy: ReadPolicy, lesion: int | None = None) -> Array:
     """Mask values → uint8 states by the card's label map; 0 is normal unless the map says otherwise.
 
+    Args:
+        mask: integers.
+        policy: label map, and whether values are a lesion's number followed by the digit of a part.
+        lesion: the one lesion that counts; voxels of others are ignored. ``None``: all count.
+
     Raises:
-        DataError: a value that the map does not know.
+        DataError: a value that the map does not know, or no voxel of the one lesion.
     """
-    known = {0: NORMAL} | {int(value): _STATES[state] for value, state in labels.items()}
+    known = {0: NORMAL} | {int(value): _STATES[state] for value, state in policy.labels.items()}
+    numbers, parts = np.divmod(mask.data, 10) if policy.numbered_lesions else (np.ones_like(mask.data), mask.data)
     states: Array = np.full(mask.shape, _UNKNOWN, dtype=np.uint8)
     for value, state in known.items():
-        states[mask.data == value] = state
+        states[parts == value] = state
+    if policy.numbered_lesions:
+        # a part without a lesion's number, and a number without a part, are both unknown
+        states[(numbers <= 0) | (parts == 0)] = _UNKNOWN
+        states[mask.data == 0] = NORMAL
     unknown = mask.data[states == _UNKNOWN]
     if len(unknown):
         expected = ", ".join(str(value) for value in sorted(known))
+        what = (
+            f"0, or a lesion number followed by one of {expected}" if policy.numbered_lesions else f"one of {expected}"
+        )
         raise DataError(
-            f"{mask.path}: found label value {int(unknown.min())}, expected one of {expected}; "
+            f"{mask.path}: found label value {int(unknown.min())}, expected {what}; "
             "correct the mask or the card's label map"
         )
+    if lesion is not None:
+        mine = numbers == lesion if policy.numbered_lesions else mask.data == lesion
+        if not (mine & (states == ANOMALY)).any():
+            raise DataError(f"{mask.path}: found no voxel of lesion {lesion}; correct the mask or the table of lesions")
+        states[(states == ANOMALY) & ~mine] = IGNORE
     return states

@@ -128,7 +128,7 @@ def test_simulation_fields_fit_the_layout(base, make_card):
     base["simulate"] = SIMULATE
     card = make_card(base)
     assert card.simulate is not None
-    assert [card.simulate.centre(i) for i in range(3)] == ["A", "B", "A"]
+    assert [card.simulate.slot(i).centre for i in range(3)] == ["A", "B", "A"]
     path = card.layout("nested").path("mask", **card.simulate.field_values(7))
     assert path.as_posix() == "B/P007-1/lesion.nii.gz"
     with pytest.raises(UsageError, match="has no layout 'flat'; it has: nested"):

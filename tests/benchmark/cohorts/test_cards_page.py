@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from cerebench.cohorts.card import Card, Layout, Simulate, load_card
+from cerebench.cohorts.table import Table
 
 PAGE = (Path(__file__).resolve().parents[3] / "docs" / "cards.md").read_text(encoding="utf-8")
 
@@ -24,7 +25,7 @@ def test_example_is_a_card(tmp_path):
 
 @pytest.mark.parametrize(
     ("model", "title"),
-    [(Card, "Fields of a card"), (Layout, "Fields of a layout"), (Simulate, "In-silico twin")],
+    [(Card, "Fields of a card"), (Layout, "Fields of a layout"), (Simulate, "In-silico twin"), (Table, "Tables")],
 )
 def test_every_field_is_explained(model, title):
     rows = [line for line in section(title).splitlines() if line.startswith("| `")]

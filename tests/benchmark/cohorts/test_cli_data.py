@@ -58,7 +58,7 @@ def row(output, name):
 def test_status_as_json(cards, tree, case_files):
     root = tree([*case_files("A", "P1"), *case_files("A", "P2", without="lesion.nii.gz")])
     toy = row(run("status", "--cards", cards, "--data-root", root.parent, "--json"), "toy")
-    assert (toy["status"], toy["cases"], toy["patients"], toy["masks"]) == ("found", 1, 1, 1)
+    assert (toy["status"], toy["cases"], toy["patients"], toy["masks"]) == ("partial", 1, 1, 1)
     assert (toy["modalities"], toy["licence"], toy["access"]) == (["t1", "flair"], "CC0", "Make it up.")
     assert (toy["provenance"], toy["layout"], toy["folder"]) == ("real", "nested", str(root))
     assert len(toy["faults"]) == 1
@@ -116,3 +116,52 @@ def test_interrupted_simulation_leaves_nothing(cards, tmp_path, monkeypatch):
     )
     assert result.exit_code != 0
     assert list((tmp_path / "out").iterdir()) == []
+
+
+@pytest.fixture
+def scans(base, cards, tmp_path):
+    """Two sound cases on disk, of 1.2 and 0.6 ml."""
+    import nibabel as nib
+    import numpy as np
+
+    root = tmp_path / "data" / "toy"
+    image = np.zeros((20, 20, 20), np.float32)
+    image[3:17, 3:17, 3:17] = np.random.default_rng(0).uniform(1, 2, (14, 14, 14))
+    for patient, size in (("P1", 12), ("P2", 6)):
+        mask = np.zeros(image.shape, np.uint8)
+        mask[5:15, 5:15, 4 : 4 + size] = 1  # 0.1 ml a slice
+        folder = root / f"A/{patient}-1"
+        folder.mkdir(parents=True)
+        for name, values in (("T1", image), ("FLAIR", image), ("lesion", mask)):
+            nib.save(nib.Nifti1Image(values, np.eye(4)), folder / f"{name}.nii.gz")
+    return root
+
+
+def test_check_reads_everything(cards, scans):
+    output = run("check", "toy", "--cards", cards, "--data-root", scans.parent)
+    assert output.strip() == (
+        "toy (real, layout nested): 2 cases of 2 patients, 6 files read; lesions 0.6 to 1.2 ml, median 0.9 ml; no fault"
+    )
+    found = json.loads(run("check", "toy", "--cards", cards, "--data-root", scans.parent, "--json"))
+    assert [(case["case"], case["lesion_ml"]) for case in found["cases"]] == [("A-P1-1", 1.2), ("A-P2-1", 0.6)]
+    assert (found["faults"], found["provenance"]) == ([], "real")
+
+
+def test_check_names_every_fault_in_one_line_and_fails(cards, scans):
+    (scans / "A/P1-1/T1.nii.gz").write_bytes(b"nothing")
+    (scans / "A/P2-1/lesion.nii.gz").unlink()
+    result = CliRunner().invoke(app, ["check", "toy", "--cards", str(cards), "--data-root", str(scans.parent)])
+    assert result.exit_code == 1
+    faults = [line for line in result.stdout.splitlines() if line.startswith("fault: ")]
+    assert len(faults) == 2
+    assert "A-P2-1" in faults[0]
+    assert "not read as healthy" in faults[0]
+    assert "P1-1/T1.nii.gz" in faults[1]
+    assert result.stdout.splitlines()[-1].endswith("2 faults")
+
+
+def test_check_of_what_is_not_there(cards, tmp_path):
+    with pytest.raises(UsageError, match="no data root"):
+        run("check", "toy", "--cards", cards)
+    with pytest.raises(UsageError, match=r"'toy' is missing under .*Make it up.*expected a folder named toy"):
+        run("check", "toy", "--cards", cards, "--data-root", tmp_path)

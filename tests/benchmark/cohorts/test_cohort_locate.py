@@ -58,7 +58,7 @@ def test_heads_with_skull_are_not_ready(base, make_card, tree, case_files):
     root = tree([*case_files("A", "P1"), *case_files("A", "P2")])
     location = locate(card, root)
     assert (location.status, len(location.listing.cases)) == ("not-ready", 2)
-    assert "extra `prepare`" in location.note
+    assert "`bench data prepare toy`" in location.note
     tree(["A/P1-1/brain.nii.gz"])
     location = locate(card, root)
     assert location.status == "found"

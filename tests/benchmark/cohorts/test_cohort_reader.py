@@ -123,12 +123,17 @@ def test_marker_makes_it_in_silico(base, make_card, tree, case_files):
 
 
 def test_layout_that_matches_most_wins(base, make_card, tree, case_files):
-    flat = {"name": "flat", "images": {"t1": "{patient}_T1.nii.gz"}, "patient": "{patient}", "skull_stripped": True}
+    flat = {
+        "name": "flat",
+        "images": {"t1": "{patient}_T1.nii.gz"},
+        "mask": "{patient}_M.nii.gz",
+        "patient": "{patient}",
+    }
     base["layouts"].append(flat)
     card = make_card(base)
-    root = tree([*case_files("A", "P1"), "P7_T1.nii.gz"])
+    root = tree([*case_files("A", "P1"), "P7_T1.nii.gz", "P7_M.nii.gz"])
     assert read_cohort(card, root).layout.name == "nested"
-    tree(["P8_T1.nii.gz", "P9_T1.nii.gz", "P10_T1.nii.gz"])
+    tree(["P8_T1.nii.gz", "P8_M.nii.gz"])
     assert read_cohort(card, root).layout.name == "flat"
 
 
