@@ -13,6 +13,9 @@ Row = Mapping[str, Any]
 
 _TABULATE = {"table": "simple", "markdown": "pipe", "latex": "latex_raw"}
 _BOLD = {"table": "\x1b[1m{}\x1b[0m", "markdown": "**{}**", "latex": r"\textbf{{{}}}"}
+_WIDE = 6
+"""Columns that fit beside each other."""
+
 _SECTION = ("protocol", "protocol_version", "preset", "provenance", "preparation")
 
 
@@ -58,11 +61,17 @@ def render(
         section = list(members)
         banner = banners.get((key[0], key[1], key[2]), "")
         blocks.append(_heading(key, banner, style))
+        left_out: dict[str, list[str]] = {}
         for name in [metric] if metric else [*headlines.get(str(key[0]), ("ap",)), "fpr"]:
             healthy_only = metric is None and name == "fpr"
-            table = _table(section, name, level, post, better.get(name, True), not banner, style, bold, healthy_only)
+            table = _table(
+                section, name, level, post, better.get(name, True), not banner, style, bold, healthy_only, left_out
+            )
             if table:
                 blocks.append(table)
+        if left_out:
+            lines = [f"Not tested: {', '.join(sorted(parts))}: {reason}" for reason, parts in left_out.items()]
+            blocks.append("\n".join(lines))
         blocks.append(_footer(section))
     return "\n\n".join(blocks)
 
@@ -84,7 +93,9 @@ def _table(
     style: Style,
     bold: bool,
     healthy_only: bool,
+    skipped: dict[str, list[str]],
 ) -> str:
+    """One metric's table; columns that were skipped for every method go into ``skipped``, by reason."""
     finished = [row for row in rows if row["status"] == "ok"]
     chosen = [row for row in finished if row["metric"] == metric and row["stratum"] == "all"]
     levels = [level] if level else _levels(chosen)
@@ -97,6 +108,8 @@ def _table(
     if not any(row["value"] is not None for row in chosen):
         return "" if healthy_only or chosen == [] else _nothing(chosen, metric)
     columns, left_out = _columns(chosen)
+    for reason, parts in left_out.items():
+        skipped[reason] = list(dict.fromkeys([*skipped.get(reason, []), *parts]))
     names = sorted({_method(row) for row in chosen})
     table = {(name, column): _entry(chosen, name, column) for name in names for column in columns}
     best = {column: _best([table[name, column] for name in names], higher) for column in columns} if ranked else {}
@@ -109,12 +122,14 @@ def _table(
     from tabulate import tabulate
 
     head = ["method", *columns, *(["mean rank"] if ranks else [])]
+    if len(columns) > max(_WIDE, len(names)):  # the longer side goes down the page
+        turned = [list(line) for line in zip(head, *body, strict=True)]
+        head, body = ["column", *turned[0][1:]], turned[1:]
     what = f"{metric} ({levels[0]}{', ' + post if levels[0] == 'voxel' else ''})"
     text = tabulate(body, headers=head, tablefmt=_TABULATE[style], disable_numparse=True)
     legend = [f"[{number}] {reason}" for reason, number in notes.items()]
     if any(entry.flagged for entry in table.values()):
         legend.append("† fewer than 100 patients: the interval may be too narrow")
-    legend += [f"Not tested: {', '.join(parts)}: {reason}" for reason, parts in left_out.items()]
     return "\n".join([f"{what} with patient-bootstrap interval:", "", text, *(["", *legend] if legend else [])])
 
 

@@ -51,11 +51,25 @@ def cohort(
         list[Path] | None, typer.Option("--cards", metavar="DIR", help="Folder with further cards; may be repeated.")
     ] = None,
 ) -> None:
-    """Show a cohort: its validated card."""
+    """Show a cohort: its datasheet, how its files are named and read, its traps, its in-silico twin."""
     registry = Registry.discover(cards=cards or [])
     card = registry.card(name)
-    entry = registry.entry("cohort", name)
-    _print_document(card.model_dump(mode="json", exclude_none=True), {"source": entry.source}, as_json)
+    source = registry.entry("cohort", name).source
+    if as_json:
+        print_json({**card.model_dump(mode="json", exclude_none=True), "source": source})
+        return
+    from cerebench.datasheet import datasheet
+
+    print(f"{card.title}\n{card.summary}\n")
+    for section in datasheet(card):
+        if section.title:
+            print(f"\n{section.title}")
+        print_fields(section.fields)
+        for grid in section.grids:
+            _section("", [dict(zip(grid.headers, row, strict=True)) for row in grid.rows], grid.headers)
+        for point in section.points:
+            print(f"- {point}")
+    print(f"\nsource: {source}")
 
 
 @app.command()
@@ -66,7 +80,13 @@ def protocol(name: Name, as_json: Json = False) -> None:
     registry = Registry.discover()
     path = registry.protocol_file(name)
     document = load_protocol(path).model_dump(mode="json", exclude_none=True)
-    _print_document(document, {"source": registry.entry("protocol", name).source}, as_json)
+    document["source"] = registry.entry("protocol", name).source
+    if as_json:
+        print_json(document)
+        return
+    import yaml
+
+    print(yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=120), end="")
 
 
 def describe_method(loaded: Any) -> dict[str, Any]:
@@ -109,15 +129,6 @@ def _type_text(annotation: Any) -> str:
 
 def _section(title: str, rows: list[dict[str, Any]], columns: tuple[str, ...]) -> None:
     if rows:
-        print(f"\n{title}")
+        print(f"\n{title}".rstrip())
         used = [column for column in columns if any(row.get(column) not in ("", None) for row in rows)]
         print_table(rows, used, "")
-
-
-def _print_document(document: dict[str, Any], extra: dict[str, Any], as_json: bool) -> None:
-    if as_json:
-        print_json({**document, **extra})
-        return
-    import yaml
-
-    print(yaml.safe_dump({**document, **extra}, sort_keys=False, allow_unicode=True, width=120), end="")

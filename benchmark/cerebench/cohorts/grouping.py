@@ -147,7 +147,7 @@ def _case(card: Card, layout: Layout, base: Path, case_id: str, group: _Group) -
         paths = sorted(group.files.get(kind, []))
         return base / paths[-1 if layout.repeats == "last" else 0] if paths else None
 
-    if empty := [name for name in layout.key if not group.fields[name]]:
+    if group.row is not None and (empty := [name for name in layout.key if not group.fields[name]]):
         raise DataError(f"the table gives no {empty[0]}")
     case = Case(
         id=case_id,
@@ -216,5 +216,8 @@ def _annotate(card: Card, layout: Layout, table: Table, base: Path, groups: Iter
 
 def _expected(layout: Layout, kind: str, group: _Group) -> str:
     pattern = layout.patterns()[kind]
-    known = {name: group.fields.get(name) or f"{{{name}}}" for name in language.field_names(pattern)}
+    # an empty cell of a table says nothing, an empty part of a file's name does
+    known = {name: group.fields.get(name, f"{{{name}}}") for name in language.field_names(pattern)}
+    if group.row is not None:
+        known = {name: value or f"{{{name}}}" for name, value in known.items()}
     return language.render(pattern, known)

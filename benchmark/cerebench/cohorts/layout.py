@@ -172,7 +172,8 @@ class Layout(Part):
         for name in language.field_names(pattern):
             if name not in fields:
                 raise UsageError(f"layout {self.name!r}: the path of {kind!r} needs a value for field {name!r}")
-            expression = self.fields.get(name, language.DEFAULT_FIELD)
+            # a column may hold a whole path, which is checked below
+            expression = self.fields.get(name, ".+" if self.listed else language.DEFAULT_FIELD)
             if not re.fullmatch(expression, fields[name]):
                 raise UsageError(
                     f"layout {self.name!r}: field {name!r} is {fields[name]!r}, which does not fit {expression!r}"

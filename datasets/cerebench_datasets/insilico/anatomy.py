@@ -15,6 +15,19 @@ _FOLDING_MM, _VARIATION_MM = 5.0, 10.0
 _AGE_LIMIT = 2.0
 
 
+@dataclass(frozen=True)
+class AnatomyChange:
+    """What a disease does to the anatomy as a whole, on ``Grid.covering(LATTICE_MM)``.
+
+    Attributes:
+        velocity: ``[3, X, Y, Z]`` mm, added to the subject's velocity: the flow samples the template there.
+        fluid_odds: ``[X, Y, Z]``, added to the log-odds of cerebrospinal fluid.
+    """
+
+    velocity: np.ndarray
+    fluid_odds: np.ndarray
+
+
 @dataclass
 class Tissue:
     """Maps of one subject on ``grid``, all ``[X, Y, Z]`` float32, 0 outside the head.
@@ -27,6 +40,7 @@ class Tissue:
         variation: smooth relative intensity variation.
         depth, ventricle_distance: template distances in mm at the deformed position; for placing lesions.
         template_z: template height in mm at the deformed position.
+        age: the subject's age-like factor in standard deviations, in [-2, 2].
     """
 
     grid: Grid
@@ -39,9 +53,16 @@ class Tissue:
     depth: np.ndarray
     ventricle_distance: np.ndarray
     template_z: np.ndarray
+    age: float = 0.0
 
 
-def make_anatomy(rng: np.random.Generator, shape: Anatomy, grid: Grid, places: bool = True) -> Tissue:
+def make_anatomy(
+    rng: np.random.Generator,
+    shape: Anatomy,
+    grid: Grid,
+    places: bool = True,
+    change: AnatomyChange | None = None,
+) -> Tissue:
     """Draw a subject on ``grid``. The subject depends on ``rng`` and ``shape`` only, not on the voxel size.
 
     Args:
@@ -49,12 +70,16 @@ def make_anatomy(rng: np.random.Generator, shape: Anatomy, grid: Grid, places: b
         shape: amplitudes of every effect.
         grid: where to draw.
         places: False leaves out the maps that only lesions need (zeros).
+        change: what a disease adds; it takes nothing from ``rng``, so the rest of the anatomy stays the same.
     """
     from scipy import ndimage
 
     age = float(np.clip(rng.standard_normal(), -_AGE_LIMIT, _AGE_LIMIT))
     matrix = _head_to_template(rng, shape)
-    displacement = upsample(integrate(random_velocity(rng, shape, age), LATTICE_MM), grid)
+    velocity = random_velocity(rng, shape, age)
+    if change is not None:
+        velocity = velocity + change.velocity.astype(np.float32)
+    displacement = upsample(integrate(velocity, LATTICE_MM), grid)
     csf_field = RandomField(rng, _FOLDING_MM, shape.asymmetry)
     gm_field = RandomField(rng, _FOLDING_MM, shape.asymmetry)
     variation = RandomField(rng, _VARIATION_MM, shape.asymmetry)
@@ -81,6 +106,8 @@ def make_anatomy(rng: np.random.Generator, shape: Anatomy, grid: Grid, places: b
     gm, wm = sample(template.gm), sample(template.wm)
     fractions = np.stack([np.maximum(total - gm - wm, 0), gm, wm]) / total
     odds_csf = shape.folding * csf_field.on(grid).ravel()[inside] + shape.sulcal_widening * age
+    if change is not None:
+        odds_csf = odds_csf + upsample(change.fluid_odds[None].astype(np.float32), grid).ravel()[inside]
     odds_gm = shape.folding / 2 * gm_field.on(grid).ravel()[inside]
     weights = fractions.clip(0, 1) ** np.float32(shape.sharpness)
     weights *= np.exp(np.stack([odds_csf, odds_gm, -odds_gm]))
@@ -97,6 +124,7 @@ def make_anatomy(rng: np.random.Generator, shape: Anatomy, grid: Grid, places: b
         depth=spread(sample(template.depth, 2) if places else 0),
         ventricle_distance=spread(sample(template.ventricle_distance, 2) if places else 0),
         template_z=spread(points[2] + np.float32(template.origin[2]) if places else 0),
+        age=age,
     )
 
 

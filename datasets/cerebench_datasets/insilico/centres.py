@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from cerebench_datasets.insilico.parameters import Scanner
 from cerebench_datasets.insilico.streams import stream
 
-_GAINS = ("t1", "t1c", "t2", "flair", "pd")
+_GAINS = ("t1", "t1c", "t2", "flair", "pd", "dwi")
+"""Drawn in this order from one stream: new modalities go last, so that no earlier one changes. ADC has no gain."""
 
 
 @dataclass(frozen=True)

@@ -48,7 +48,7 @@ def integrate(velocity: np.ndarray, spacing: float) -> np.ndarray:
 
 
 def upsample(displacement: np.ndarray, grid: Grid) -> np.ndarray:
-    """Displacement from the lattice grid onto ``grid``, linear: ``[3, X, Y, Z]``."""
+    """Displacement, or any stack of maps, from the lattice grid onto ``grid``, linear: ``[N, X, Y, Z]``."""
     lattice = Grid.covering(LATTICE_MM)
     bases = []
     for points, knots in zip(grid.axes, lattice.axes, strict=True):

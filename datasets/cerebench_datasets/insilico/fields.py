@@ -112,3 +112,10 @@ def block_mean(values: np.ndarray, factor: int) -> np.ndarray:
         parts = [values[(slice(None),) * axis + (slice(start, None, factor),)] for start in range(factor)]
         values = np.sum(parts, axis=0) if factor > 1 else values
     return (values / np.float32(factor**3)).astype(np.float32)
+
+
+def block_max(values: np.ndarray, factor: int) -> np.ndarray:
+    """Largest value in blocks of ``factor``³ voxels; the shape must be divisible."""
+    x, y, z = (size // factor for size in values.shape)
+    highest: np.ndarray = values.reshape(x, factor, y, factor, z, factor).max(axis=(1, 3, 5))
+    return highest

@@ -37,3 +37,13 @@ def save_nifti(path: Path, values: np.ndarray, affine: np.ndarray, orientation: 
     if path.suffix == ".gz":
         content = gzip.compress(content, compresslevel=_COMPRESSION, mtime=0)
     path.write_bytes(content)
+
+
+def thicken(values: np.ndarray, affine: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Average every ``count`` slices along the third axis into one: the image and its affine on a grid of its own."""
+    x, y, z = values.shape
+    padded = np.pad(values, ((0, 0), (0, 0), (0, -z % count)))
+    thick = padded.reshape(x, y, -1, count).mean(axis=3)
+    scale = np.diag([1.0, 1.0, float(count), 1.0])
+    scale[2, 3] = (count - 1) / 2
+    return thick, affine @ scale

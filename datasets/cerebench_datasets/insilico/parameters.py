@@ -6,7 +6,7 @@ Each effect has a zero: setting it to 0 removes that effect and nothing else, so
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -76,44 +76,6 @@ class Scanner(_Block):
     echo_scale: float | None = Field(None, gt=0, lt=3)
 
 
-class Glioma(_Block):
-    """High-grade glioma. Volumes are lognormal: median in ml and standard deviation of the logarithm.
-
-    Attributes:
-        volume_ml: median of the whole tumour.
-        volume_spread: standard deviation of its logarithm.
-        core_share: mean share of the tumour core (necrosis and enhancing rim) in the whole.
-        necrosis_share: mean share of necrosis in the core.
-        mass_effect: displacement of the tissue around, as a share of the core's radius.
-    """
-
-    volume_ml: float = Field(80.0, gt=0)
-    volume_spread: float = Field(0.6, ge=0)
-    core_share: float = Field(0.4, gt=0, lt=1)
-    necrosis_share: float = Field(0.4, gt=0, lt=1)
-    mass_effect: float = Field(0.25, ge=0, le=0.5)
-
-
-class Plaques(_Block):
-    """Multiple sclerosis plaques.
-
-    Attributes:
-        count: median number; lognormal.
-        count_spread: standard deviation of its logarithm.
-        volume_ml: median volume of one plaque; lognormal.
-        volume_spread: standard deviation of its logarithm.
-        periventricular: share of plaques at the ventricles; these are elongated and of twice the median volume.
-        juxtacortical: share of plaques at the cortex; the rest lies in deep white matter.
-    """
-
-    count: float = Field(60.0, gt=0)
-    count_spread: float = Field(0.7, ge=0)
-    volume_ml: float = Field(0.07, gt=0)
-    volume_spread: float = Field(1.1, ge=0)
-    periventricular: float = Field(0.45, ge=0, le=1)
-    juxtacortical: float = Field(0.2, ge=0, le=1)
-
-
 class PhantomParameters(_Block):
     """What ``simulate.parameters`` of a card may hold; all optional.
 
@@ -121,19 +83,21 @@ class PhantomParameters(_Block):
         dtype: stored type of the images, as in the real release.
         orientation: stored axis directions, as in the real release (``LPS``, ``RAS``, …).
         lesion_contrast: 0 keeps the lesion masks but draws no lesion (null control), 1 draws them fully.
-        tissue_labels: lesion part (``ncr``, ``et``, ``ed``, ``plaque``) → value in the mask file. By default the
-            layout's anomaly labels in rising order stand for ncr, ed, et, and a single one stands for everything.
-        anatomy, glioma, plaques: blocks as documented in their classes.
+        thick_slices: modality → number of axial slices averaged into one, so that it lies on a grid of its own.
+        tissue_labels: lesion part (``ncr``, ``et``, ``ed``, ``plaque``, …) → value in the mask file. By default the
+            layout's anomaly labels in rising order stand for the kind's parts, and a single one for everything.
+        lesion: parameters of the kind of lesion, as documented in its module under ``kinds/``.
+        anatomy: block as documented in its class.
         scanner: values for every centre; ``centres`` overrides them by centre name.
     """
 
     dtype: Literal["int16", "float32"] = "int16"
     orientation: str = Field("RAS", pattern=r"^[RLAPSI]{3}$")
     lesion_contrast: float = Field(1.0, ge=0, le=2)
+    thick_slices: Mapping[str, Annotated[int, Field(ge=2, le=8)]] = {}
     tissue_labels: Mapping[str, int] | None = None
     anatomy: Anatomy = Anatomy()
-    glioma: Glioma = Glioma()
-    plaques: Plaques = Plaques()
+    lesion: Mapping[str, Any] = {}
     scanner: Scanner = Scanner()
     centres: Mapping[str, Scanner] = {}
 

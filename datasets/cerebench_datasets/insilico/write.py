@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING
 
 from cerebench.api import UsageError
 from cerebench_datasets.insilico.centres import make_centre
+from cerebench_datasets.insilico.kinds.table import kind_named
 from cerebench_datasets.insilico.lesion import label_map, label_values
-from cerebench_datasets.insilico.lesions import PARTS
-from cerebench_datasets.insilico.nifti import save_nifti
+from cerebench_datasets.insilico.nifti import save_nifti, thicken
 from cerebench_datasets.insilico.parameters import PhantomParameters, Scanner
-from cerebench_datasets.insilico.subject import make_subject
+from cerebench_datasets.insilico.rows import table_rows, write_table
+from cerebench_datasets.insilico.slices import save_slices
+from cerebench_datasets.insilico.subject import Examination, make_subject
 from cerebench_datasets.insilico.template import load_template
 
 if TYPE_CHECKING:
@@ -35,8 +37,9 @@ def simulate(
 ) -> None:
     """Write ``cases`` subjects of the card's twin below ``out``.
 
-    Images are skull-stripped (background exactly 0) on one grid a subject, with axes and number type as the card's
-    ``simulate.parameters`` say. The same arguments give the same bytes, and more cases change no earlier one.
+    Images are skull-stripped (background exactly 0) on one grid a subject (but for ``thick_slices``), with axes and
+    number type as the card's ``simulate.parameters`` say; the table of the layout is written too, if it has one. The
+    same arguments give the same bytes, and more cases change no earlier one.
 
     Args:
         card: with a ``simulate`` section.
@@ -54,41 +57,56 @@ def simulate(
         raise UsageError(f"card {card.name!r} has no `simulate` section: add one, or choose another cohort")
     parameters = PhantomParameters.of(card.name, plan.parameters)
     layout = card.layout(plan.layout)
+    kind = kind_named(plan.lesion)
+    kind.read(card.name, parameters.lesion)
     load_template()  # once, before the threads start
     labels: dict[str, int] = {}
-    if plan.lesion != "none":
+    if layout.mask is not None:
         anomalies = [value for value, state in layout.labels.items() if state == "anomaly"]
-        labels = label_values(plan.lesion, PARTS[plan.lesion], anomalies, parameters.tissue_labels, card.name)
+        labels = label_values(plan.lesion, kind.parts, anomalies, layout.labels, parameters.tissue_labels, card.name)
 
-    def write_case(index: int) -> str:
-        fields = plan.field_values(index)
-        place = plan.centre(index)
-        centre = make_centre(card.name, place, parameters.scanner, parameters.centres.get(place or "", Scanner()))
-        subject = make_subject(seed, card.name, index, spacing, plan.lesion, parameters)
+    def write_case(index: int) -> tuple[str, list[dict[str, str]]]:
+        slot, fields = plan.slot(index), plan.field_values(index)
+        own = parameters.centres.get(slot.centre or "", Scanner())
+        centre = make_centre(card.name, slot.centre, parameters.scanner, own)
+        who = Examination(seed, card.name, slot.patient, slot.visit, slot.affected)
+        subject = make_subject(who, spacing, plan.lesion, parameters)
 
         def save(kind: str, values: np.ndarray, dtype: str) -> None:
             target = out / layout.path(kind, **fields)
-            save_nifti(target, values, subject.tissue.grid.affine, parameters.orientation, dtype)
+            if layout.slices is not None and layout.patterns()[kind].endswith(".png"):
+                save_slices(target, values, layout.slices.axes, labels=kind in ("mask", "brain_mask"))
+                return
+            affine = subject.tissue.grid.affine
+            if kind in parameters.thick_slices:
+                values, affine = thicken(values, affine, parameters.thick_slices[kind])
+            save_nifti(target, values, affine, parameters.orientation, dtype)
 
         for modality in plan.modalities:
             save(modality, subject.scan(modality, centre, parameters.lesion_contrast), parameters.dtype)
         if layout.brain_mask is not None:
             save("brain_mask", subject.brain, "uint8")
-        if labels:
-            save("mask", label_map(subject.lesion.extent, subject.brain, labels), "uint8")
-        return layout.case_id(fields)
+        if labels and slot.affected:
+            numbers = subject.lesion.numbers if layout.numbered_lesions else None
+            mask = label_map(subject.lesion.extent, subject.brain, labels, numbers)
+            save("mask", mask, str(mask.dtype))
+        return layout.case_id(fields), list(table_rows(layout, fields, subject.lesion.findings, slot.affected))
 
     # subjects are independent and spend their time in scipy, which lets go of the interpreter
     with ThreadPoolExecutor(_workers(spacing)) as pool:
         written = [pool.submit(write_case, index) for index in range(cases)]
+        rows: list[dict[str, str]] = []
         try:
             for done, case in enumerate(written, start=1):
-                name = case.result()
+                name, of_case = case.result()
+                rows += of_case
                 if progress is not None:
                     progress(done, cases, name)
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
+    if layout.table is not None and rows:
+        write_table(out / layout.table.file, rows)
 
 
 def _workers(spacing: float) -> int:

@@ -74,7 +74,7 @@ def test_version(bench):
         (["--verson"], "did you mean '--version'?"),
         (["list", "methods", "--jsn"], "unrecognized arguments: --jsn"),
         (["show", "method", "autoencodr"], "unknown method 'autoencodr': did you mean 'autoencoder'?"),
-        (["show", "cohort", "brats"], "unknown cohort 'brats': did you mean 'brats-gli'?"),
+        (["show", "cohort", "ixy"], "unknown cohort 'ixy': did you mean 'ixi'?"),
         (["show", "protocol", "multicentre"], "did you mean 'multicentre-anomaly'?"),
         (["list", "cohorts", "--data-root", "/no/such/folder"], "--data-root /no/such/folder is not a folder"),
         (["list", "cohorts", "--cards", "/no/such/folder"], "--cards /no/such/folder does not exist"),

@@ -216,3 +216,20 @@ def test_latex_is_a_tabular():
 def test_the_footer_counts_tested_cases_without_controls():
     rows = [row("a", 0.9), row("a", 0.8, level="subject", n_cases=40), row("a", 0.9, "c t2", n_cases=15)]
     assert "real test cases: c (15);" in shown(rows)
+
+
+def test_a_wide_table_goes_down_the_page():
+    columns = [f"c{number} t1" for number in range(8)]
+    found = cells(shown([row(name, 0.1 * place, column) for column in columns for place, name in enumerate("ab", 1)]))
+    assert found["column"] == ["a", "b"]
+    assert found["c3 t1"] == ["0.100", "**0.200**"]
+    assert found["mean rank"] == ["2.00", "1.00"]
+    assert list(found)[1:9] == columns
+
+
+def test_columns_that_were_not_tested_are_named_once_for_all_tables():
+    rows = [row("a", 0.5), row("a", 0.4, metric="best_dice")]
+    rows += [lost("a", "no healthy source", "skipped", "d t2", metric=name) for name in ("ap", "best_dice")]
+    text = render(rows, RANKED, {"p": ["ap", "best_dice"]}, BETTER)
+    assert text.count("Not tested: d t2: no healthy source") == 1
+    assert text.index("best_dice (voxel") < text.index("Not tested") < text.index("Provenance")

@@ -1,4 +1,4 @@
-"""The built-in cards on hand-made trees with the names of each release."""
+"""What every built-in card states, and that the manifest lists them all."""
 
 from __future__ import annotations
 
@@ -9,37 +9,20 @@ import yaml
 
 import cerebench_datasets
 from cerebench.cohorts.card import load_card
-from cerebench.cohorts.reader import read_cohort
 
 PACKAGE = Path(cerebench_datasets.__file__).parent
 CARDS = sorted((PACKAGE / "cards").glob("*.yaml"))
+HEALTHY = {"camcan", "ixi", "oasis3"}
+UNLABELLED = {"yale-mets"}
+WITHOUT_MASKS = HEALTHY | UNLABELLED | {"adni-alz"}
+
+each_card = pytest.mark.parametrize("path", CARDS, ids=lambda path: path.stem)
 
 
-def card_named(name):
-    return load_card(PACKAGE / "cards" / f"{name}.yaml")
-
-
-@pytest.fixture
-def tree(tmp_path):
-    def make(paths):
-        for path in paths:
-            (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
-            (tmp_path / path).touch()
-        return tmp_path
-
-    return make
-
-
-@pytest.mark.parametrize("path", CARDS, ids=lambda path: path.stem)
-def test_card_is_sound(path):
-    card = load_card(path)
-    assert card.name == path.stem
-    assert card.simulate is not None
-    layout = card.layout(card.simulate.layout)
-    for index in (0, 7, 250):
-        values = card.simulate.field_values(index)
-        for kind in layout.patterns():
-            assert layout.match(layout.path(kind, **values)) == (kind, values)
+def test_the_cohorts_of_the_field_are_there():
+    wanted = """adni-alz atlas2 bids brainmetshare brats-gli brats-gli-post brats-men brats-met brats-ped brats-ssa
+    camcan isles2022 ixi molab mslub msseg2016 necrosis-second-centre oasis3 ucsf-bmsr wmh2017 yale-mets"""
+    assert {path.stem for path in CARDS} == set(wanted.split())
 
 
 def test_manifest_lists_what_is_there():
@@ -50,72 +33,57 @@ def test_manifest_lists_what_is_there():
     assert sorted(protocols) == sorted((PACKAGE / "protocols").glob("*.yaml"))
 
 
-def test_ixi(tree):
-    root = tree(
-        [
-            *(f"IXI002-Guys-0828-{kind}.nii.gz" for kind in ("T1", "T2", "PD", "MRA")),
-            "IXI012-HH-1211-T1.nii.gz",
-            "IXI.xls",
-        ]
-    )
-    listing = read_cohort(card_named("ixi"), root)
-    first, second = listing.cases
-    assert (first.id, first.patient, first.centre) == ("IXI002-Guys-0828", "IXI002", "Guys")
-    assert sorted(first.images) == ["pd", "t1", "t2"]
-    assert sorted(second.images) == ["t1"]
-    assert (first.healthy, first.mask) == (True, None)
-    assert listing.unready == ("IXI002-Guys-0828", "IXI012-HH-1211")
-    assert listing.faults == ()
+@each_card
+def test_card_is_sound(path):
+    card = load_card(path)
+    assert card.name == path.stem
+    assert card.simulate is not None
+    layout = card.layout(card.simulate.layout)
+    for index in (0, 7, 250):
+        values = card.simulate.field_values(index)
+        for kind, pattern in layout.patterns().items():
+            target = str(layout.path(kind, **values))
+            target += "/0.png" if pattern.endswith("*.png") else ""
+            assert layout.listed or layout.match(target) == (
+                kind,
+                {name: value for name, value in values.items() if f"{{{name}}}" in pattern},
+            )
 
 
-@pytest.mark.parametrize(
-    ("layout", "names", "enhancing"),
-    [
-        ("2021", ("t1", "t1ce", "t2", "flair", "seg"), 4),
-        ("2023", ("t1n", "t1c", "t2w", "t2f", "seg"), 3),
-    ],
-)
-def test_brats_releases_have_their_own_labels(tree, layout, names, enhancing):
-    case, joint = ("BraTS2021_00002", "_") if layout == "2021" else ("BraTS-GLI-00002-000", "-")
-    root = tree(f"{case}/{case}{joint}{name}.nii.gz" for name in names)
-    listing = read_cohort(card_named("brats-gli"), root)
-    (found,) = listing.cases
-    assert (listing.layout.name, found.id, found.patient) == (layout, case, case.removesuffix("-000"))
-    assert [found.images[kind].name.split(joint)[-1] for kind in ("t1", "t1c", "t2", "flair")] == [
-        f"{name}.nii.gz" for name in names[:4]
+@each_card
+def test_card_states_what_a_reader_must_know(path):
+    card = load_card(path)
+    assert card.healthy is (card.name in HEALTHY)
+    assert (card.tasks == ()) is (card.name in UNLABELLED)
+    assert card.traps
+    assert card.summary.endswith(".")
+    assert card.access.endswith(".")
+    assert all(trap.endswith(".") for trap in card.traps)
+    assert all((layout.mask is None) is (card.name in WITHOUT_MASKS) for layout in card.layouts)
+
+
+@each_card
+def test_erosion_and_labels_are_stated_in_the_file_and_erosion_is_none(path):
+    for layout in yaml.safe_load(path.read_text(encoding="utf-8"))["layouts"]:
+        assert layout["erosion_mm"] == 0
+        assert ("mask" in layout) is ("labels" in layout)
+        assert "anomaly" in layout.get("labels", {1: "anomaly"}).values()
+
+
+@each_card
+def test_every_label_has_its_meaning_as_a_comment(path):
+    lines = path.read_text(encoding="utf-8").splitlines()
+    states = ("anomaly", "ignore", "cavity")
+    labels = [
+        line for line in lines if line.strip().partition("  #")[0].endswith(tuple(f": {state}" for state in states))
     ]
-    assert listing.policy.labels == {1: "anomaly", 2: "anomaly", enhancing: "anomaly"}
-    assert listing.unready == ()
-    assert found.mask is not None
+    assert all("  # " in line for line in labels)
+    assert bool(labels) is (path.stem not in WITHOUT_MASKS)
 
 
-def test_two_visits_are_one_patient(tree):
-    root = tree(
-        f"BraTS-GLI-00002-{visit}/BraTS-GLI-00002-{visit}-{name}.nii.gz"
-        for visit in ("000", "001")
-        for name in ("t1n", "t1c", "t2w", "t2f", "seg")
-    )
-    listing = read_cohort(card_named("brats-gli"), root)
-    assert len(listing.cases) == 2
-    assert listing.patients == ("BraTS-GLI-00002",)
-
-
-@pytest.mark.parametrize(("layout", "prefix"), [("official", "patient07_"), ("mirror", "")])
-def test_mslub_releases(tree, layout, prefix):
-    names = ("FLAIR", "T1W", "T1WKS", "T2W", "consensus_gt", "brainmask")
-    root = tree(f"patient07/{prefix}{name}.nii.gz" for name in names)
-    listing = read_cohort(card_named("mslub"), root)
-    (case,) = listing.cases
-    assert listing.layout.name == layout
-    assert case.images["t1c"].name == f"{prefix}T1WKS.nii.gz"
-    assert case.images["t1"].name == f"{prefix}T1W.nii.gz"
-    assert case.brain_mask is not None
-    assert (listing.unready, listing.faults) == ((), ())
-
-
-def test_mslub_mirror_takes_the_coregistered_copy(tree):
-    names = ("FLAIR", "T1W", "T1WKS", "T2W", "consensus_gt", "brainmask")
-    root = tree(f"cross_sectional/{copy}/patient07/{name}.nii.gz" for copy in ("raw", "coregistered") for name in names)
-    listing = read_cohort(card_named("mslub"), root)
-    assert listing.root == root / "cross_sectional/coregistered"
-    assert len(listing.cases) == 1
+def test_the_multi_centre_twins_differ_in_field_strength():
+    several = [card for card in map(load_card, CARDS) if len(card.simulate.centres) > 1]
+    assert len(several) >= 15
+    stated = [card.simulate.parameters.get("centres", {}) for card in several]
+    fields = [{centre.get("field_strength") for centre in centres.values()} for centres in stated if centres]
+    assert sum(len(values) > 1 for values in fields) >= 8

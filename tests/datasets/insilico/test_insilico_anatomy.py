@@ -11,9 +11,11 @@ from cerebench_datasets.insilico.centres import Centre, make_centre
 from cerebench_datasets.insilico.contrast import MODALITIES, acquire, tissue_means
 from cerebench_datasets.insilico.deformation import LATTICE_MM, integrate, jacobian, random_velocity
 from cerebench_datasets.insilico.fields import Grid, RandomField, block_mean
+from cerebench_datasets.insilico.kinds.glioma import KIND as GLIOMA
+from cerebench_datasets.insilico.kinds.plaques import KIND as PLAQUES
 from cerebench_datasets.insilico.parameters import Anatomy, PhantomParameters, Scanner
 from cerebench_datasets.insilico.streams import stream
-from cerebench_datasets.insilico.subject import make_subject
+from cerebench_datasets.insilico.subject import Examination, make_subject
 from cerebench_datasets.insilico.template import load_template, template_folder
 
 PERFECT = Centre(1.5, 500.0, 1e6, 0.0, 0.0, 0.0, 1.0, 1.0, dict.fromkeys(MODALITIES, 1.0))
@@ -52,7 +54,7 @@ def test_zero_asymmetry_is_a_mirror_image_and_the_default_is_not():
     for name in ("brain", "csf", "gm", "wm", "detail", "variation", "depth"):
         values = getattr(mirror, name)
         np.testing.assert_allclose(values, values[::-1], atol=2e-3 * max(1.0, float(values.max())), err_msg=name)
-    scans = [acquire(tissue, {"et": none}, "t1", PERFECT, stream(0)) for tissue in (mirror, natural)]
+    scans = [acquire(tissue, {"et": none}, GLIOMA.signals, "t1", PERFECT, stream(0)) for tissue in (mirror, natural)]
     low, high = (asymmetry(scan, t.brain > 0.5) for scan, t in zip(scans, (mirror, natural), strict=True))
     assert low < 0.002
     assert high > 0.06
@@ -63,7 +65,7 @@ def test_asymmetry_of_a_scan_is_that_of_healthy_heads():
     parameters = PhantomParameters(anatomy=Anatomy(pose_deg=0))
     found = []
     for index in range(3):
-        subject = make_subject(0, "x", index, 2.0, "none", parameters)
+        subject = make_subject(Examination(0, "x", index), 2.0, "none", parameters)
         found.append(asymmetry(subject.scan("t1", make_centre("x", "A", Scanner(), None)), subject.brain))
     assert 0.11 < np.mean(found) < 0.19
 
@@ -78,7 +80,7 @@ def test_t1_tissue_ratios_are_those_of_the_template(field_strength):
     gm, wm = gm / 255, wm / 255
     brain = t1 > 0
     own = [t1[brain & (1 - gm - wm > 0.95)].mean(), t1[brain & (gm > 0.9)].mean(), t1[brain & (wm > 0.95)].mean()]
-    subject = make_subject(0, "x", 0, 2.0, "none", PhantomParameters())
+    subject = make_subject(Examination(0, "x", 0), 2.0, "none", PhantomParameters())
     centre = make_centre("x", "A", Scanner(field_strength=field_strength, bias=0), None)
     scan, tissue = subject.scan("t1", centre), subject.tissue
     found = [np.median(scan[subject.brain & (part > 0.9)]) for part in (tissue.csf, tissue.gm, tissue.wm)]
@@ -88,7 +90,12 @@ def test_t1_tissue_ratios_are_those_of_the_template(field_strength):
 
 @pytest.mark.parametrize("centre", ["A", "B", "C", "D"])
 def test_tissues_rank_as_on_real_scans(centre):
-    means = {modality: tissue_means(modality, make_centre("x", centre, Scanner(), None)) for modality in MODALITIES}
+    means = {
+        modality: tissue_means(
+            modality, make_centre("x", centre, Scanner(), None), {**GLIOMA.signals, **PLAQUES.signals}
+        )
+        for modality in MODALITIES
+    }
     order = {modality: sorted(("csf", "gm", "wm"), key=values.__getitem__) for modality, values in means.items()}
     assert order["t1"] == order["t1c"] == ["csf", "gm", "wm"]
     assert order["t2"] == ["wm", "gm", "csf"]
@@ -109,7 +116,9 @@ def test_fractions_sum_to_the_brain():
 
 
 def test_same_subject_at_every_voxel_size():
-    fine, middle, coarse = (make_subject(0, "x", 7, mm, "none", PhantomParameters()).tissue.wm for mm in (1, 2, 4))
+    fine, middle, coarse = (
+        make_subject(Examination(0, "x", 7), mm, "none", PhantomParameters()).tissue.wm for mm in (1, 2, 4)
+    )
     np.testing.assert_allclose(block_mean(middle, 2), coarse, atol=1e-5)
     assert np.corrcoef(block_mean(fine, 2).ravel(), middle.ravel())[0, 1] > 0.97
 

@@ -1,0 +1,1 @@
+"""The kinds of lesion that the phantom models, one module each."""
