@@ -93,16 +93,20 @@ def results(path: str | Path = "results", protocol: str | None = None) -> pd.Dat
     return pd.concat(tables, ignore_index=True)
 
 
-def tables_about(results: Path) -> tuple[dict[tuple[Any, ...], str], dict[str, list[str]]]:
-    """(protocol, version, preset) → banner (empty where methods are ranked), and protocol → headline metrics."""
+def tables_about(
+    results: Path,
+) -> tuple[dict[tuple[Any, ...], str], dict[str, list[str]], dict[str, str | None]]:
+    """(protocol, version, preset) → banner (empty where methods are ranked); protocol → headline metrics, and level."""
     banners: dict[tuple[Any, ...], str] = {}
     headlines: dict[str, list[str]] = {}
+    levels: dict[str, str | None] = {}
     for cell in read_cells(Store(results)):
         about = cell.table
         banner = "" if about["ranked"] else about["banner"] or "not ranked"
         banners[about["protocol"], about["protocol_version"], about["preset"]] = banner
         headlines[about["protocol"]] = list(about["headline"])
-    return banners, headlines
+        levels[about["protocol"]] = about.get("headline_level")
+    return banners, headlines, levels
 
 
 def _cells(path: Path, protocol: str | None) -> list[Cell]:

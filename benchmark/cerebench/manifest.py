@@ -60,6 +60,7 @@ def write_manifest(store: Store, plan: Plan) -> None:
         "banner": plan.preset.banner,
         "ranked": plan.preset.ranked,
         "headline": list(plan.protocol.headline),
+        "headline_level": plan.protocol.headline_level,
         "task": plan.protocol.task,
         "preparation": plan.spec.digest(),
         "spacing_mm": plan.spec.spacing_mm,

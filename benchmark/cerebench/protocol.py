@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -29,12 +29,15 @@ class Training(_Part):
         fallback: what replaces a modality that the data root holds no ready training scans of: the cohort's in-silico
             twin, or nothing (the column is skipped).
         description: words for the leaderboard's ``training_source``.
+        lesion_free_mm: where a healthy source, or a target that is adapted to, holds no healthy subject, deliver the
+            axial slices of its patients that are farther than this from every lesion; ``None`` refuses such sources.
     """
 
     sources: dict[StageData, tuple[str, ...]] = {}
     adapt: bool = False
     fallback: Literal["in-silico", "none"] = "in-silico"
     description: str = "healthy subjects"
+    lesion_free_mm: float | None = Field(None, ge=0, le=100)
 
 
 class Selection(_Part):
@@ -117,6 +120,9 @@ class Protocol(_Part):
     """A whole protocol; its version is part of every key and no table mixes two versions.
 
     ``cavity`` says whether the resection cavities that some cohorts label count as anomaly, as normal, or not at all.
+    ``slice_labels``: ``inherit`` gives the slices of cases without mask the diagnosis of their subject.
+    ``headline_level``: level of the printed tables; ``None`` takes the finest reference there is.
+    ``percentiles`` of healthy validation scores (subjects, slices) at which decisions are also made, beside Youden's.
     """
 
     schema_version: Literal[1] = Field(alias="schema")
@@ -130,8 +136,11 @@ class Protocol(_Part):
     test: Testing = Testing()
     splits: Splits = Splits()
     cavity: Cavity = "ignore"
+    slice_labels: Literal["mask", "inherit"] = "mask"
+    percentiles: tuple[Annotated[int, Field(gt=50, lt=100)], ...] = ()
     post: tuple[Post, ...] = ("raw", "median")
     headline: tuple[str, ...] = ("ap", "best_dice")
+    headline_level: Literal["voxel", "slice", "subject", "lesion"] | None = None
     presets: dict[str, Preset]
     default_preset: str = "quick"
 

@@ -40,6 +40,7 @@ def render(
     style: Style = "table",
     metric: str | None = None,
     level: str | None = None,
+    levels: Mapping[str, str | None] | None = None,
     post: str = "raw",
     bold: bool = False,
 ) -> str:
@@ -53,6 +54,7 @@ def render(
         style: text, Markdown or LaTeX.
         metric, level, post: what to show; ``None`` for the headline metrics at their level, and ``fpr`` where a column
             has healthy subjects only.
+        levels: protocol → level of its headline metrics; ``None`` for the finest that is there.
         bold: mark the best with terminal bold (text only; Markdown and LaTeX always do).
     """
     blocks = []
@@ -64,8 +66,9 @@ def render(
         left_out: dict[str, list[str]] = {}
         for name in [metric] if metric else [*headlines.get(str(key[0]), ("ap",)), "fpr"]:
             healthy_only = metric is None and name == "fpr"
+            wanted = level or (None if metric or healthy_only else (levels or {}).get(str(key[0])))
             table = _table(
-                section, name, level, post, better.get(name, True), not banner, style, bold, healthy_only, left_out
+                section, name, wanted, post, better.get(name, True), not banner, style, bold, healthy_only, left_out
             )
             if table:
                 blocks.append(table)

@@ -69,7 +69,7 @@ def table_text(
 
     _check(style, metric, level, post)
     rows = _kept(leaderboard_rows(results, protocol), preset)
-    banners, headlines = tables_about(results)
+    banners, headlines, levels = tables_about(results)
     better = {name: item.higher_is_better for name, item in METRICS.items()}
     return render(
         rows,
@@ -79,6 +79,7 @@ def table_text(
         style=style,  # type: ignore[arg-type]
         metric=metric,
         level=level,
+        levels=levels,
         post=post,
         bold=sys.stdout.isatty(),
     )

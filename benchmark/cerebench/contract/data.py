@@ -74,6 +74,8 @@ class ReadPolicy:
         numbered_lesions: whether a mask value is the number of a lesion followed by one digit for its part; ``labels``
             then speak of that digit.
         slices: geometry of images that are folders of 2D slices, or ``None``.
+        lesion_free_mm: deliver only axial slices that are farther than this from every lesion, as normal tissue without
+            a mask; the others are blanked. ``None``: the whole case.
     """
 
     labels: Mapping[int, LabelState] = field(default_factory=lambda: {1: "anomaly"})
@@ -82,3 +84,4 @@ class ReadPolicy:
     erosion_mm: float = 0.0
     numbered_lesions: bool = False
     slices: SliceStack | None = None
+    lesion_free_mm: float | None = None

@@ -50,10 +50,13 @@ class Prediction:
         scores: one score a batch item ``[B]``. For slices it is the slice's score, and the case gets the highest of
             them. Where a method gives none, the loop derives slice and case scores from the map by one rule for all:
             the mean of the highest 1 % inside the brain.
+        slice_scores: one score an axial slice ``[B, W]``, for methods of whole volumes that score slices by a rule of
+            their own; what stands where a slice holds no brain does not matter.
     """
 
     maps: Tensor | None = None
     scores: Tensor | None = None
+    slice_scores: Tensor | None = None
 
 
 @dataclass

@@ -42,7 +42,8 @@ class CaseScores:
         sketches: post-processing → counts of scores by label.
         slices: slice scores, without slices whose only pathology does not count ("ignore", or outside the region).
         outside: anomalous voxels outside the region.
-        labelled: whether there is a reference of voxels; without one no voxel and no slice is counted.
+        labelled: whether there is a reference of voxels; without one no voxel is counted, and no slice unless slices
+            inherit the diagnosis.
     """
 
     ref: CaseRef
@@ -121,6 +122,9 @@ def _count(
         labelled=labels is not None,
     )
     if labels is None:
+        if prediction.slice_scores is not None and options.slice_labels == "inherit":
+            sick = torch.full_like(region, not loaded.ref.healthy, dtype=torch.uint8) * region
+            result.slices = _slice_rows(prediction.slice_scores, region, sick == ANOMALY, sick)
         return result
     if prediction.map is not None and options.task == "anomaly":
         for post in options.post:

@@ -36,7 +36,7 @@ def run_evaluation(
     """Predict and score every case of a column, then commit the cell."""
     timer = StageTimer(target)
     batch = BatchBackoff(job.options.slice_batch)
-    rule, controls = load_reference(store.path(cell.reference))
+    rule, controls = load_reference(store.path(cell.reference), job.options.percentiles)
     rows: list[Row] = []
     kept: list[Scored] = []
     thresholds: dict[str, Thresholds] = {}
@@ -102,4 +102,8 @@ def _plain(thresholds: Thresholds) -> dict[str, Any]:
         },
         "subject": value(thresholds.subject),
         "slice": value(thresholds.slice),
+        "percentiles": {
+            f"p{percent}": {level: value(number) for level, number in levels.items()}
+            for percent, levels in thresholds.percentiles.items()
+        },
     }

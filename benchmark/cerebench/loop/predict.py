@@ -98,13 +98,13 @@ def predict_volume(
         covariates=None if covariates is None else (covariates,),
     )
     prediction = _checked(method, method.predict(image[None], context), (1, *brain.shape), device)
-    maps = prediction.maps
-    if maps is None:
+    own = None if prediction.slice_scores is None else _in_brain(method, prediction.slice_scores[0].float(), brain)
+    if prediction.maps is None:
         score = None if prediction.scores is None else float(prediction.scores[0])
-        return VolumePrediction(map=None, score=score, slice_scores=None)
-    volume = maps[0].float()
+        return VolumePrediction(map=None, score=score, slice_scores=own)
+    volume = prediction.maps[0].float()
     score = _top_mean(volume[brain]) if prediction.scores is None else float(prediction.scores[0])
-    return VolumePrediction(map=volume, score=score, slice_scores=_slice_scores(volume, brain))
+    return VolumePrediction(map=volume, score=score, slice_scores=_slice_scores(volume, brain) if own is None else own)
 
 
 def _predict_slices(
@@ -170,7 +170,12 @@ def _checked(method: Method, prediction: Prediction, shape: tuple[int, ...], dev
         raise MethodError(f"method {name!r}: predict returned {type(prediction).__name__}, expected a Prediction")
     if prediction.maps is None and prediction.scores is None:
         raise MethodError(f"method {name!r}: predict returned neither maps nor scores")
-    for what, value, expected in (("maps", prediction.maps, shape), ("scores", prediction.scores, shape[:1])):
+    parts = [("maps", prediction.maps, shape), ("scores", prediction.scores, shape[:1])]
+    if len(shape) == 4:
+        parts.append(("slice_scores", prediction.slice_scores, (shape[0], shape[3])))
+    elif prediction.slice_scores is not None:
+        raise MethodError(f"method {name!r}: slice_scores are for whole volumes; a slice's score goes into scores")
+    for what, value, expected in parts:
         if value is None:
             continue
         if not isinstance(value, torch.Tensor):
@@ -179,11 +184,23 @@ def _checked(method: Method, prediction: Prediction, shape: tuple[int, ...], dev
             raise MethodError(f"method {name!r}: {what} have shape {tuple(value.shape)}, expected {tuple(expected)}")
         if value.device.type != device.type:
             raise MethodError(f"method {name!r}: {what} are on {value.device}, expected {device}")
-        if not bool(torch.isfinite(value).all()):
+        if what != "slice_scores" and not bool(torch.isfinite(value).all()):
             raise MethodError(f"method {name!r}: {what} hold NaN or infinite values")
     if method.info.task == "lesion-classification":
         _check_probabilities(name, prediction.scores)
     return prediction
+
+
+def _in_brain(method: Method, scores: Tensor, brain: Tensor) -> Tensor:
+    """Slice scores, NaN where a slice holds no brain."""
+    import torch
+
+    inside = brain.any(0).any(0)
+    if not bool(torch.isfinite(scores[inside]).all()):
+        raise MethodError(
+            f"method {method.info.name!r}: slice_scores hold NaN or infinite values for slices with brain"
+        )
+    return torch.where(inside, scores, torch.nan)
 
 
 def _check_probabilities(name: str, scores: Tensor | None) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -68,7 +68,7 @@ def run_reference(
         write_json(folder / "status.json", status_record("ok"))
 
 
-def load_reference(folder: Path) -> tuple[ThresholdRule, list[Scored]]:
+def load_reference(folder: Path, percentiles: Sequence[int] = ()) -> tuple[ThresholdRule, list[Scored]]:
     """The threshold rule and the healthy controls of a finished reference cell."""
     sketches = load_sketches(folder / "sketches.npz")
     roles: dict[str, list[Scored]] = {role: [] for role in ROLES}
@@ -86,4 +86,4 @@ def load_reference(folder: Path) -> tuple[ThresholdRule, list[Scored]]:
                 slices=tuple(SliceScore(index, bool(lesion), score) for index, lesion, score in record["slices"]),
             )
         )
-    return ThresholdRule(roles["lesion"], roles["healthy"], stored["mixed"]), roles["controls"]
+    return ThresholdRule(roles["lesion"], roles["healthy"], stored["mixed"], percentiles), roles["controls"]

@@ -118,20 +118,39 @@ def _detection(
     bootstrap = {"resamples": options["resamples"], "level": options["level"], "seed": 0}
     found = bootstrap_detection(scores, labels, patients, probabilities=level == "lesion", **bootstrap)
     kind = "slice" if level == "slice" else "subject"
-    chosen = [thresholds[patient][kind] for patient in patients]
-    if all(threshold is not None for threshold in chosen):
-        # every patient has a threshold chosen without its own scans, so decisions are pooled, not scores
-        decisions = [float(score >= float(threshold)) for score, threshold in zip(scores, chosen, strict=True)]
-        decided = bootstrap_detection(decisions, labels, patients, 0.5, **bootstrap)
-        found |= {name: interval for name, interval in decided.items() if name not in ("auroc", "ap")}
+    rules = {"raw": [thresholds[patient][kind] for patient in patients]}
+    for name in next(iter(thresholds.values())).get("percentiles", {}):
+        rules[name] = [thresholds[patient]["percentiles"][name][kind] for patient in patients]
+    decided = {name: _decided(scores, labels, patients, chosen, bootstrap) for name, chosen in rules.items()}
+    found |= decided.pop("raw")
     # without negatives average precision is 1 whatever the scores: no number is better than that one
     present = {1: 1 in labels, 0: 0 in labels}
-    defined = {
-        name: interval
-        for name, interval in found.items()
-        if (present[1] or not METRICS[name].needs_positives) and (present[0] or not METRICS[name].needs_negatives)
-    }
-    yield from _interval_rows(level, "raw", defined, len(table[["patient", "case"]].drop_duplicates()))
+    n_cases = len(table[["patient", "case"]].drop_duplicates())
+    for rule, intervals in {"raw": found, **decided}.items():
+        defined = {
+            name: interval
+            for name, interval in intervals.items()
+            if (present[1] or not METRICS[name].needs_positives) and (present[0] or not METRICS[name].needs_negatives)
+        }
+        yield from _interval_rows(level, rule, defined, n_cases)
+    share = Interval(sum(labels) / len(labels), None, None, "none", flagged=False, n_patients=len(set(patients)))
+    yield _row(level, "raw", "prevalence", share, n_cases)
+
+
+def _decided(
+    scores: Sequence[float],
+    labels: Sequence[int],
+    patients: Sequence[str],
+    chosen: Sequence[Any],
+    bootstrap: Mapping[str, Any],
+) -> dict[str, Interval]:
+    """Metrics of the decisions at each patient's own threshold; empty where somebody has none."""
+    if any(threshold is None for threshold in chosen):
+        return {}
+    # every patient has a threshold chosen without its own scans, so decisions are pooled, not scores
+    decisions = [float(score >= float(threshold)) for score, threshold in zip(scores, chosen, strict=True)]
+    found = bootstrap_detection(decisions, labels, patients, 0.5, **bootstrap)
+    return {name: interval for name, interval in found.items() if name not in ("auroc", "ap")}
 
 
 def _interval_rows(

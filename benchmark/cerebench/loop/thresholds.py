@@ -23,13 +23,16 @@ class Thresholds:
         dice: post-processing → threshold of the best Dice pooled over the lesion validation cases.
         healthy: post-processing → percent → threshold with that false-positive rate on healthy validation voxels.
         subject: case-score threshold by Youden's index over validation cases.
-        slice: slice-score threshold by Youden's index over slices of the lesion validation cases.
+        slice: slice-score threshold by Youden's index over slices of the validation cases.
+        percentiles: percent → level (``subject``, ``slice``) → that percentile of the scores of healthy validation
+            subjects, or of validation slices without lesion.
     """
 
     dice: dict[str, float | None] = field(default_factory=dict)
     healthy: dict[str, dict[int, float | None]] = field(default_factory=dict)
     subject: float | None = None
     slice: float | None = None
+    percentiles: dict[int, dict[str, float | None]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -76,10 +79,18 @@ class ThresholdRule:
         lesion: validation cases with pathology (or labelled validation cases of a classification protocol).
         healthy: healthy validation cases.
         mixed: whether the two differ in provenance; then no subject threshold is chosen between them.
+        percentiles: of healthy scores, at which decisions are also made.
     """
 
-    def __init__(self, lesion: Sequence[Scored], healthy: Sequence[Scored], mixed: bool = False) -> None:
+    def __init__(
+        self,
+        lesion: Sequence[Scored],
+        healthy: Sequence[Scored],
+        mixed: bool = False,
+        percentiles: Sequence[int] = (),
+    ) -> None:
         self._lesion = lesion
+        self._percentiles = percentiles
         self._healthy = healthy
         self.mixed = mixed
         self._patients = {item.patient for item in (*lesion, *healthy)}
@@ -103,6 +114,15 @@ class ThresholdRule:
             healthy={post: _fpr_points(healthy, post) for post in posts},
             subject=_youden([(item.label, item.score) for item in subjects if item.score is not None]),
             slice=_youden([(int(each.lesion), each.score) for item in lesion for each in item.slices]),
+            percentiles={
+                percent: {
+                    "subject": _percentile([item.score for item in healthy if item.score is not None], percent),
+                    "slice": _percentile(
+                        [each.score for item in subjects for each in item.slices if not each.lesion], percent
+                    ),
+                }
+                for percent in self._percentiles
+            },
         )
 
 
@@ -117,6 +137,15 @@ def _fpr_points(cases: Sequence[Scored], post: str) -> dict[int, float | None]:
     if not pooled.n_negative:
         return dict.fromkeys(FPR_POINTS)
     return {percent: pooled.threshold_at_fpr(percent / 100) for percent in FPR_POINTS}
+
+
+def _percentile(scores: Sequence[float], percent: int) -> float | None:
+    """The lowest score that at least this share of the scores stays below or at, moved up so that equal is negative."""
+    import numpy as np
+
+    if not scores:
+        return None
+    return float(np.nextafter(np.quantile(scores, percent / 100, method="inverted_cdf"), np.inf))
 
 
 def _youden(pairs: Sequence[tuple[int, float]]) -> float | None:

@@ -121,6 +121,8 @@ class Options:
     lesion_crop_mm: float
     resamples: int
     level: float
+    slice_labels: str = "mask"
+    percentiles: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -162,7 +164,8 @@ class Job:
     def from_json(cls, values: Mapping[str, Any]) -> Job:
         """The inverse of :meth:`to_json`, also after a trip through JSON text."""
         plain = dict(values)
-        plain["options"] = Options(**{**plain["options"], "post": tuple(plain["options"]["post"])})
+        lists = {name: tuple(plain["options"][name]) for name in ("post", "percentiles")}
+        plain["options"] = Options(**{**plain["options"], **lists})
         plain["stages"] = tuple(_stage(item) for item in plain["stages"])
         plain["references"] = tuple(
             ReferenceCell(**{**item, **{role: _cases(item[role]) for role in ("lesion", "healthy", "controls")}})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 
@@ -14,10 +14,11 @@ from cerebench.protocol import Protocol
 
 @dataclass(frozen=True)
 class Member:
-    """One case with the pool it comes from."""
+    """One case with the pool it comes from; ``lesion_free_mm`` as in :class:`cerebench.contract.data.ReadPolicy`."""
 
     pool: Pool
     case: Case
+    lesion_free_mm: float | None = None
 
 
 @dataclass(frozen=True)
@@ -131,23 +132,29 @@ def training(
     wanted = "+".join(modalities)
     if not names:
         return Training(problem=f"protocol {protocol.name!r} names no {role} source")
-    found = _collect(sources, names, tested, modalities, protocol)
+    found = _collect(sources, names, tested, modalities, protocol, role)
     if found.train or found.broken:
         return found
     if tested == "in-silico" or protocol.train.fallback == "none":
         return Training(problem=f"no {role} source of modality {wanted}: {found.problem}")
-    twin = _collect(sources, names, "in-silico", modalities, protocol)
+    twin = _collect(sources, names, "in-silico", modalities, protocol, role)
     if twin.train:
         return replace(twin, source=f"{twin.source}: trained in silico, tested real")
     return Training(problem=f"no {role} source of modality {wanted}: {twin.problem}", broken=twin.broken)
 
 
 def _collect(
-    sources: Sources, names: Sequence[str], provenance: Provenance, modalities: Sequence[str], protocol: Protocol
+    sources: Sources,
+    names: Sequence[str],
+    provenance: Provenance,
+    modalities: Sequence[str],
+    protocol: Protocol,
+    role: StageData,
 ) -> Training:
     train: list[Member] = []
     validation: list[Member] = []
     used: list[str] = []
+    kinds: list[str] = []
     problems: list[str] = []
     for name in names:
         pool = sources.pool(name, provenance)
@@ -157,24 +164,45 @@ def _collect(
         if pool.listing.layout.test_only:
             problems.append(f"layout {pool.listing.layout.name!r} of {name} is for testing only")
             continue
-        cases = pool.cases("train", *modalities)
+        normal, what, problem = _normal(pool, protocol, role)
+        cases = [] if problem else [case for case in pool.cases("train", *modalities) if normal(case)]
         broken = next(filter(None, (fault(pool.listing, modality) for modality in modalities)), "")
         if cases and broken:
             return Training(problem=f"training data: {broken}", broken=True)
         if not cases:
-            problems.append(f"{name} has none")
+            problems.append(problem or f"{name} has none")
             continue
-        train += [Member(pool, case) for case in cases]
-        validation += [Member(pool, case) for case in pool.cases("validation", *modalities)]
+        margin = protocol.train.lesion_free_mm if what else None
+        train += [Member(pool, case, margin) for case in cases]
+        validation += [Member(pool, case, margin) for case in pool.cases("validation", *modalities) if normal(case)]
         used.append(name)
-    words = f"{'+'.join(used)} {protocol.train.description} ({provenance})"
+        kinds.append(what or protocol.train.description)
+    words = f"{'+'.join(used)} {' and '.join(dict.fromkeys(kinds))} ({provenance})"
     return Training(tuple(train), tuple(validation), words, provenance, "; ".join(problems))
 
 
+def _normal(pool: Pool, protocol: Protocol, role: StageData) -> tuple[Callable[[Case], bool], str, str]:
+    """Which cases may feed a role, words if only their lesion-free slices may, and a problem if there are none."""
+    card = pool.listing.card
+    if role != "healthy" or card.healthy:
+        return lambda case: True, "", ""
+    return normal_cases(pool, protocol.train.lesion_free_mm)
+
+
+def normal_cases(pool: Pool, lesion_free_mm: float | None) -> tuple[Callable[[Case], bool], str, str]:
+    """The healthy subjects of a cohort that has some; else its patients, of whom lesion-free slices are delivered."""
+    if any(case.healthy for case in pool.listing.cases):
+        return lambda case: case.healthy, "", ""
+    if lesion_free_mm is None:
+        problem = f"{pool.listing.card.name} has no healthy subject, and the protocol sets no train.lesion_free_mm"
+        return lambda case: False, "", problem
+    return lambda case: case.mask is not None, "lesion-free slices of patients", ""
+
+
 def members(
-    sources: Sources, names: Sequence[str], provenance: Provenance, role: str, modality: str
+    sources: Sources, names: Sequence[str], provenance: Provenance, role: str, modality: str, healthy: bool
 ) -> tuple[tuple[Member, ...], tuple[str, ...]]:
-    """Cases of a role in several cohorts of one provenance, and a note for every cohort that could not serve."""
+    """Healthy subjects or patients of a role in several cohorts, and a note for every cohort that could not serve."""
     found: list[Member] = []
     notes: list[str] = []
     for name in names:
@@ -183,17 +211,28 @@ def members(
         if isinstance(pool, Absence) or problem:
             notes.append(f"{role} cases of {name} not used: {problem}")
         else:
-            found += [Member(pool, case) for case in pool.cases(role, modality)]
+            found += [Member(pool, case) for case in pool.cases(role, modality) if case.healthy == healthy]
     return tuple(found), tuple(notes)
 
 
-def target_training(column: Column, modalities: Sequence[str]) -> Training:
-    """The tested cohort's own training split, for stages on ``target`` data."""
+def target_training(column: Column, modalities: Sequence[str], lesion_free_mm: float | None = None) -> Training:
+    """The tested cohort's own training split, for stages on ``target`` data.
+
+    With ``lesion_free_mm`` it is the cohort's healthy subjects, or lesion-free slices of its patients if it has none.
+    """
     if column.pool.listing.layout.test_only:
         return Training(problem=f"layout {column.pool.listing.layout.name!r} of {column.cohort} is for testing only")
-    train = tuple(Member(column.pool, case) for case in column.pool.cases("train", *modalities))
+    normal: Callable[[Case], bool] = lambda case: True  # noqa: E731
+    what = ""
+    if lesion_free_mm is not None and not column.healthy:
+        normal, what, _ = normal_cases(column.pool, lesion_free_mm)
+        what = what or "healthy subjects"
+    margin = lesion_free_mm if what.startswith("lesion-free") else None
+    train, validation = (
+        tuple(Member(column.pool, case, margin) for case in column.pool.cases(role, *modalities) if normal(case))
+        for role in ("train", "validation")
+    )
     if not train:
         return Training(problem=f"protocol gives {column.cohort!r} no training split to adapt on")
-    validation = tuple(Member(column.pool, case) for case in column.pool.cases("validation", *modalities))
-    source = f"adapted on {column.cohort} ({column.pool.provenance})"
+    source = f"adapted on {column.cohort}{' ' * bool(what)}{what} ({column.pool.provenance})"
     return Training(train, validation, source, column.pool.provenance)

@@ -57,6 +57,8 @@ class CellLayout:
             lesion_crop_mm=self._preset.lesion_crop_mm,
             resamples=self._preset.bootstrap.resamples,
             level=self._preset.bootstrap.level,
+            slice_labels=protocol.slice_labels,
+            percentiles=protocol.percentiles,
         )
 
     def stage(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from cerebench.contract.data import Provenance
 from cerebench.contract.info import MethodInfo, StageData
@@ -74,7 +75,11 @@ class Material:
 
     def usable_target(self, column: Column) -> Training:
         """The tested cohort's own training split, or what is wrong with it."""
-        return self._usable(target_training(column, (column.modality,)), (column.modality,))
+        return self._usable(self.target(column), (column.modality,))
+
+    def target(self, column: Column) -> Training:
+        """The tested cohort's own training split, as it is on disk."""
+        return target_training(column, (column.modality,), self._protocol.train.lesion_free_mm)
 
     def learnable(self, info: MethodInfo, tested: Provenance) -> Channels:
         """Modalities of the protocol's sources that a method does and that have training data."""
@@ -91,17 +96,17 @@ class Material:
     def reference(self, column: Column) -> Reference:
         """Lesion validation, healthy validation and healthy controls of a column."""
         select, modality, provenance = self._protocol.select, column.modality, column.pool.provenance
-        lesion, _ = members(self.sources, select.lesion, provenance, "validation", modality)
-        controls, _ = members(self.sources, select.healthy, provenance, "test", modality)
-        healthy, _ = members(self.sources, select.healthy, provenance, "validation", modality)
+        lesion, _ = members(self.sources, select.lesion, provenance, "validation", modality, healthy=False)
+        controls, _ = members(self.sources, select.healthy, provenance, "test", modality, healthy=True)
+        healthy, _ = members(self.sources, select.healthy, provenance, "validation", modality, healthy=True)
         if not healthy and self._protocol.train.fallback == "in-silico":
-            healthy, _ = members(self.sources, select.healthy, "in-silico", "validation", modality)
+            healthy, _ = members(self.sources, select.healthy, "in-silico", "validation", modality, healthy=True)
         return lesion, healthy, controls
 
     def reference_notes(self, column: Column) -> tuple[str, ...]:
         """Cohorts that should select thresholds and could not."""
         select, provenance = self._protocol.select, column.pool.provenance
-        return members(self.sources, select.lesion, provenance, "validation", column.modality)[1]
+        return members(self.sources, select.lesion, provenance, "validation", column.modality, healthy=False)[1]
 
     def prepare(self, columns: Columns, workers: int, progress: Progress) -> tuple[Columns, list[NoColumn]]:
         """Prepare every case of the columns; columns with a faulty test or validation case are split off."""
@@ -111,7 +116,7 @@ class Material:
             for role in self._protocol.train.sources:
                 wanted += _cases(self.training(role, channel, column.pool.provenance))
             if self._protocol.train.adapt:
-                wanted += _cases(target_training(column, channel))
+                wanted += _cases(self.target(column))
             for part in wanted:
                 self._prepared.want(part, channel)
         self._prepared.run(workers, progress)
@@ -143,7 +148,14 @@ class Material:
 
     def _usable(self, found: Training, channels: Channels) -> Training:
         reason = next(filter(None, (self._prepared.fault(part, channels) for part in _cases(found))), "")
-        return Training(problem=f"training data: {reason}", broken=True) if reason else found
+        if reason:
+            return Training(problem=f"training data: {reason}", broken=True)
+        train, validation = (
+            tuple(member for member in part if self._prepared.holds_brain(member, channels)) for part in _cases(found)
+        )
+        if found.train and not train:
+            return Training(problem=f"{found.source}: no slice is far enough from every lesion")
+        return replace(found, train=train, validation=validation)
 
 
 def channels_of(info: MethodInfo, group: Group) -> list[Channels]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from cerebench.contract.data import Provenance
@@ -12,7 +13,7 @@ from cerebench.plan.columns import Member
 from cerebench.prepare.batch import Request, prepare_all
 from cerebench.prepare.cache import Prepared, Preparer
 
-Key = tuple[Provenance, str, str, tuple[str, ...]]
+Key = tuple[Provenance, str, str, tuple[str, ...], float | None]
 Progress = Callable[[int, int, str], None]
 
 
@@ -34,7 +35,8 @@ class PreparedCases:
     def want(self, members: Iterable[Member], modalities: tuple[str, ...]) -> None:
         """Ask for cases with these channels."""
         for member in members:
-            request = Request(member.case, modalities, member.pool.listing.policy)
+            policy = replace(member.pool.listing.policy, lesion_free_mm=member.lesion_free_mm)
+            request = Request(member.case, modalities, policy)
             self._wanted[_key(member, modalities)] = request
 
     def run(self, workers: int, progress: Progress) -> None:
@@ -66,6 +68,11 @@ class PreparedCases:
         more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
         return f"{faults[0]}{more}"
 
+    def holds_brain(self, member: Member, modalities: tuple[str, ...]) -> bool:
+        """Whether anything is left of a case: lesions may be near every slice of one."""
+        entry = self._found[_key(member, modalities)]
+        return not isinstance(entry, Prepared) or entry.meta["brain_voxels"] > 0
+
     def refs(self, members: Sequence[Member], modalities: tuple[str, ...]) -> tuple[CaseRef, ...]:
         """References of cases without faults."""
         return tuple(self._ref(member, modalities) for member in members)
@@ -81,7 +88,7 @@ class PreparedCases:
             folder=str(entry.folder if entry else Path()),
             key=entry.key if entry else "",
             modalities=modalities,
-            healthy=case.healthy,
+            healthy=case.healthy or member.lesion_free_mm is not None,
             centre=case.centre,
             label=case.label,
             covariates=dict(case.covariates),
@@ -90,4 +97,4 @@ class PreparedCases:
 
 
 def _key(member: Member, modalities: tuple[str, ...]) -> Key:
-    return member.pool.provenance, member.case.cohort, member.case.id, modalities
+    return member.pool.provenance, member.case.cohort, member.case.id, modalities, member.lesion_free_mm

@@ -18,7 +18,7 @@ from cerebench.errors import DataError
 from cerebench.prepare.cache import Prepared, Preparer
 from cerebench.processes import start_process
 
-RequestKey = tuple[str, str, tuple[str, ...]]
+RequestKey = tuple[str, str, tuple[str, ...], float | None]
 Progress = Callable[[int, int, str], None]
 
 
@@ -32,8 +32,8 @@ class Request:
 
     @property
     def key(self) -> RequestKey:
-        """(cohort, case id, modalities)."""
-        return self.case.cohort, self.case.id, self.modalities
+        """(cohort, case id, modalities, margin of lesion-free slices)."""
+        return self.case.cohort, self.case.id, self.modalities, self.policy.lesion_free_mm
 
 
 def prepare_all(

@@ -125,6 +125,7 @@ class Preparer:
             "numbered_lesions": policy.numbered_lesions,
             "slices": asdict(policy.slices) if policy.slices is not None else None,
             "lesion": case.lesion,
+            "lesion_free_mm": policy.lesion_free_mm,
         }
         return hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()
 

@@ -84,6 +84,12 @@ def run_steps(case: Case, modalities: Sequence[str], policy: ReadPolicy, spec: P
             f"{case.images[modalities[0]]}: found no brain voxel shared by {', '.join(modalities)} of case {case.id}; "
             "check that the scans lie in one space"
         )
+    labels, lesion_facts = None, None
+    if case.mask is not None:
+        labels, lesion_facts = _labels(case, channels, reference, policy, affine, brain)
+        if policy.lesion_free_mm is not None:
+            brain[..., near_lesion(labels, policy.lesion_free_mm / spec.spacing_mm)] = False
+            labels = None
     image = np.stack(images) * brain
     meta: dict[str, Any] = {
         "version": PREPARE_VERSION,
@@ -96,11 +102,18 @@ def run_steps(case: Case, modalities: Sequence[str], policy: ReadPolicy, spec: P
         "clipped_voxels": int(np.count_nonzero(((image <= spec.clip_low) | (image >= spec.clip_high)) & brain)),
         "channels": details,
     }
-    labels = None
-    if case.mask is not None:
-        labels, meta["lesion"] = _labels(case, channels, reference, policy, affine, brain)
-    meta["labels"] = "file" if labels is not None else "healthy" if case.healthy else "none"
+    if lesion_facts is not None:
+        meta["lesion"] = lesion_facts
+    normal = case.healthy or (lesion_facts is not None and policy.lesion_free_mm is not None)
+    meta["labels"] = "file" if labels is not None else "healthy" if normal else "none"
     return Steps(image, brain, labels, meta)
+
+
+def near_lesion(labels: Array, margin: float) -> Array:
+    """Axial slices ``[W]`` bool that hold a voxel other than normal, or lie within ``margin`` slices of such a one."""
+    touched = (labels != NORMAL).any(axis=(0, 1))
+    distance = np.abs(np.arange(touched.size)[:, None] - np.flatnonzero(touched)[None, :])
+    return np.asarray((distance <= margin).any(axis=1))
 
 
 def image_file(case: Case, modality: str) -> Path:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-METRIC_VERSION = 1
+METRIC_VERSION = 2
 
 VOXEL = "voxel"
 CASE_LEVELS = ("slice", "subject", "lesion")
@@ -59,6 +59,7 @@ SENSITIVITY_AT_5FPR = Metric(
 SENSITIVITY_AT_10FPR = Metric(
     "sensitivity_at_10fpr", "Sensitivity at the threshold of 10 % false positives in healthy validation data.", (VOXEL,)
 )
+PREVALENCE = Metric("prevalence", "Share of positives in the tested data.", CASE_LEVELS, True, False, False)
 BRIER = Metric("brier", "Mean squared error of probabilities (only for scores in [0, 1]).", CASE_LEVELS, False)
 
 METRICS: dict[str, Metric] = {
@@ -78,5 +79,6 @@ METRICS: dict[str, Metric] = {
         SENSITIVITY_AT_5FPR,
         SENSITIVITY_AT_10FPR,
         BRIER,
+        PREVALENCE,
     )
 }

@@ -111,6 +111,14 @@ def test_a_patient_without_reference_is_scored_as_a_case_and_never_as_healthy_vo
     assert found["", "label"] == 1
 
 
+def test_slices_inherit_the_diagnosis_where_the_protocol_says_so(make_case, options):
+    for name, more, sick in (("a", {"labels": "none"}, True), ("b", {"labels": "none", "healthy": True}, False)):
+        scores = scored(make_case(name, **more), options, slice_labels="inherit")
+        inside = np.flatnonzero(prepared(scores.ref).brain().any(axis=(0, 1)))
+        assert [(item.index, item.lesion) for item in scores.slices] == [(int(k), sick) for k in inside]
+        assert scores.sketches == {} or not sick
+
+
 def test_a_healthy_case_counts_every_voxel_as_normal(make_case, options):
     scores = scored(make_case("a", healthy=True), options)
     brain = prepared(scores.ref).brain()

@@ -71,7 +71,7 @@ class Cell:
         run_reference(method, job, reference, self.store, CPU, lambda *_: None)
         run_evaluation(method, job, cell, self.store, CPU, lambda *_: None)
         self.folder = self.store.path(cell.path)
-        self.rule, self.controls = load_reference(self.store.path(reference.path))
+        self.rule, self.controls = load_reference(self.store.path(reference.path), options(**more).percentiles)
 
     @property
     def rows(self) -> dict[tuple[str, str, str], dict[str, Any]]:
@@ -139,17 +139,30 @@ def test_a_control_that_is_also_a_patient_is_no_control(tmp_path, options, peopl
     assert cell.rows["subject", "raw", "auroc"]["n_cases"] == 5
 
 
+def test_decisions_at_percentiles_of_healthy_scores_and_the_prevalence_beside_them(tmp_path, options, people):
+    lesion, healthy = people
+    cell = Cell(tmp_path, options, lesion[3:], lesion[:3], healthy[:2], healthy[2:], percentiles=(95,))
+    threshold = cell.rule.common.percentiles[95]["subject"]
+    assert threshold == np.nextafter(max(top(ref) for ref in healthy[:2]), np.inf)
+    wanted = np.mean([top(ref) >= threshold for ref in lesion[3:]])
+    assert cell.value("subject", "sensitivity", "p95") == pytest.approx(wanted)
+    assert cell.value("subject", "fpr", "p95") == pytest.approx(np.mean([top(ref) >= threshold for ref in healthy[2:]]))
+    assert ("subject", "p95", "auroc") not in cell.rows
+    assert cell.value("subject", "prevalence") == 3 / 5
+    assert ("slice", "p95", "specificity") in cell.rows
+
+
 def test_without_controls_subject_detection_has_no_number(tmp_path, options, people):
     lesion, healthy = people
     cell = Cell(tmp_path, options, lesion[3:], lesion[:3], healthy[:2])
     mine = {metric for level, _, metric in cell.rows if level == "subject"}
-    assert mine == {"sensitivity"}  # an average precision without negatives would be 1
+    assert mine == {"sensitivity", "prevalence"}  # an average precision without negatives would be 1
 
 
 def test_mixed_provenance_gives_no_subject_decision(tmp_path, options, people):
     lesion, healthy = people
     cell = Cell(tmp_path, options, lesion[3:], lesion[:3], healthy[:2], healthy[2:], mixed=True)
-    assert {metric for level, _, metric in cell.rows if level == "subject"} == {"auroc", "ap"}
+    assert {metric for level, _, metric in cell.rows if level == "subject"} == {"auroc", "ap", "prevalence"}
     transferred = {row["reason"] for (_, _, name), row in cell.rows.items() if name.startswith("sensitivity_at_")}
     assert transferred == {"threshold of in-silico healthy scans"}
 
@@ -160,8 +173,8 @@ def test_a_healthy_column_has_false_positives_but_nothing_that_needs_a_lesion(tm
     scores = arrays(healthy[2:])[1]
     assert cell.value("voxel", "fpr") == pytest.approx((scores >= cell.rule.common.dice["raw"]).mean())
     assert {name for level, _, name in cell.rows if level == "voxel"} == {"fpr", "specificity"}
-    assert {name for level, _, name in cell.rows if level == "subject"} == {"fpr", "specificity"}
-    assert {name for level, _, name in cell.rows if level == "slice"} <= {"fpr", "specificity"}
+    assert {name for level, _, name in cell.rows if level == "subject"} == {"fpr", "specificity", "prevalence"}
+    assert {name for level, _, name in cell.rows if level == "slice"} <= {"fpr", "specificity", "prevalence"}
 
 
 @pytest.mark.parametrize(("healthy_column", "metric"), [(False, "dice"), (True, "fpr")])

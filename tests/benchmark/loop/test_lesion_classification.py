@@ -79,7 +79,17 @@ def test_separable_lesions_are_told_apart_and_shuffled_labels_are_not(tmp_path, 
     assert [event.status for event in events if event.kind == "end"] == ["ok", "ok", "ok"]
     rows = {row["metric"]: row for row in read_json(store.path(CELL) / "metrics.json")["rows"]}
     assert {row["level"] for row in rows.values()} == {"lesion"}
-    wanted = {"auroc", "ap", "brier", "sensitivity", "specificity", "accuracy", "balanced_accuracy", "fpr"}
+    wanted = {
+        "auroc",
+        "ap",
+        "brier",
+        "sensitivity",
+        "specificity",
+        "accuracy",
+        "balanced_accuracy",
+        "fpr",
+        "prevalence",
+    }
     assert set(rows) == wanted
     assert rows["auroc"]["value"] > 0.95
     assert rows["brier"]["value"] < 0.15

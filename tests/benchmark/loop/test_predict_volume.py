@@ -204,3 +204,39 @@ def test_empty_brain_is_an_error_and_not_a_number(unit):
     image, brain = case()
     with pytest.raises(MethodError, match="brain mask of the case is empty"):
         run(method(lambda images, context: Prediction(maps=images[:, 0]), unit=unit), image, brain & False)
+
+
+def of_slices(values: torch.Tensor | None) -> Any:
+    return lambda images, context: Prediction(maps=images[:, 0], slice_scores=values)
+
+
+def test_a_method_of_volumes_may_score_slices_by_its_own_rule():
+    image, brain = case()
+    inside = brain.any(0).any(0)
+    assert 0 < int(inside.sum()) < 9
+    values = torch.arange(9.0)[None].where(inside, torch.inf)
+    found = run(method(of_slices(values), unit="volume"), image, brain)
+    assert torch.equal(found.slice_scores[inside], torch.arange(9.0)[inside])
+    assert bool(found.slice_scores[~inside].isnan().all())
+    assert found.map is not None
+    alone = run(
+        method(lambda images, context: Prediction(scores=torch.ones(1), slice_scores=values), unit="volume"),
+        image,
+        brain,
+    )
+    assert (alone.map, alone.score) == (None, 1.0)
+    assert torch.equal(alone.slice_scores[inside], torch.arange(9.0)[inside])
+
+
+@pytest.mark.parametrize(
+    ("values", "unit", "says"),
+    [
+        (torch.ones(1, 8), "volume", r"slice_scores have shape \(1, 8\), expected \(1, 9\)"),
+        (torch.full((1, 9), torch.nan), "volume", "NaN or infinite values for slices with brain"),
+        (torch.ones(1, 9), "slice", "slice_scores are for whole volumes"),
+    ],
+)
+def test_wrong_slice_scores_are_refused(values, unit, says):
+    image, brain = case()
+    with pytest.raises(MethodError, match=says):
+        run(method(of_slices(values), unit=unit), image, brain)

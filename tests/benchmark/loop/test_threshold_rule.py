@@ -102,3 +102,25 @@ def test_nothing_to_choose_on_gives_none(lesion):
     found = ThresholdRule([cases[name] for name in lesion], []).for_patient("c/me")
     assert (found.dice.get("raw"), found.subject, found.slice) == (None, None, None)
     assert found.healthy.get("raw", {}).get(5) is None
+
+
+def test_percentiles_are_of_healthy_subjects_and_of_slices_without_lesion():
+    lesion, healthy = [item(f"c/{seed}", seed) for seed in range(6)], [item(f"h/{n}", 90 + n, False) for n in range(7)]
+    rule = ThresholdRule(lesion, healthy, percentiles=(75, 90))
+    clean = np.array([each.score for one in (*lesion, *healthy) for each in one.slices if not each.lesion])
+    subjects = np.array([one.score for one in healthy])
+    for percent in (75, 90):
+        found = rule.common.percentiles[percent]
+        for scores, threshold in ((clean, found["slice"]), (subjects, found["subject"])):
+            assert np.mean(scores < threshold) >= percent / 100
+            below = scores[scores < threshold].max()  # the next lower threshold would not do
+            assert np.mean(scores < below) < percent / 100
+    assert ThresholdRule(lesion, []).common.percentiles == {}
+    assert ThresholdRule(lesion, [], percentiles=(95,)).common.percentiles[95]["subject"] is None
+
+
+def test_percentiles_leave_the_scored_patient_out():
+    healthy = [item(f"h/{number}", number, False, score=float(number)) for number in range(5)]
+    rule = ThresholdRule([], healthy, percentiles=(99,))
+    assert rule.common.percentiles[99]["subject"] == np.nextafter(4.0, np.inf)
+    assert rule.for_patient("h/4").percentiles[99]["subject"] == np.nextafter(3.0, np.inf)

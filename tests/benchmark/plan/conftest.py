@@ -21,7 +21,7 @@ from cerebench.plan.build import PlanBuilder
 from cerebench.plan.cells import CaseRef, Job
 from cerebench.plan.columns import Member
 from cerebench.plan.model import Plan, Selected
-from cerebench.plan.sources import Pool
+from cerebench.plan.sources import Absence, Pool
 from cerebench.prepare.spec import PrepareSpec
 from cerebench.protocol import Protocol
 
@@ -56,6 +56,8 @@ class World:
         self.wanted: set[tuple[str, tuple[str, ...]]] = set()
         self.ready: set[tuple[str, tuple[str, ...]]] = set()
         self.complete = True
+        self.healthy: set[str] = set()
+        self.blank: set[str] = set()
 
     def add(
         self,
@@ -64,15 +66,18 @@ class World:
         modalities: tuple[str, ...],
         provenance: str = "real",
         roles: dict[str, int] | None = None,
+        tasks: tuple[str, ...] = ("anomaly",),
         **layout: Any,
     ) -> None:
-        made = self.cards.setdefault(name, card(name, healthy, modalities, **layout))
+        made = self.cards.setdefault(name, card(name, healthy, modalities, **layout).model_copy(update={"tasks": tasks}))
         cases, found = [], {}
         for role, count in (roles or ROLES).items():
             for number in range(count):
                 patient = f"{role}{number}"
                 images = {modality: Path(f"{patient}_{modality}.nii.gz") for modality in modalities}
-                cases.append(Case(patient, patient, name, images, healthy))
+                mask = None if healthy else Path(f"{patient}_mask.nii.gz")
+                well = healthy or f"{name}/{patient}" in self.healthy
+                cases.append(Case(patient, patient, name, images, well, mask))
                 found[patient] = frozenset({role})
         layout_ = made.layouts[0]
         listing = Listing(made, layout_, tuple(cases), layout_.read_policy(), provenance, Path(name))  # type: ignore[arg-type]
@@ -83,14 +88,14 @@ class World:
     def card(self, name: str) -> Card:
         return self.cards[name]
 
-    def pool(self, name: str, provenance: str) -> Pool | str:
-        return self.pools.get((name, provenance), f"no {provenance} data of {name}")
+    def pool(self, name: str, provenance: str) -> Pool | Absence:
+        return self.pools.get((name, provenance), Absence(f"no {provenance} data of {name}"))
 
-    def tested_pool(self, name: str) -> Pool | str:
+    def tested_pool(self, name: str) -> Pool | Absence:
         for provenance in ("real", "in-silico"):
             if (name, provenance) in self.pools:
                 return self.pools[name, provenance]
-        return f"no folder of cohort {name}"
+        return Absence(f"no folder of cohort {name}")
 
     # --- PreparedCases ---
 
@@ -108,6 +113,9 @@ class World:
     def fault(self, members: Iterable[Member], modalities: tuple[str, ...]) -> str:
         return next(filter(None, (self._fault(member, modalities) for member in members)), "")
 
+    def holds_brain(self, member: Member, modalities: tuple[str, ...]) -> bool:
+        return member.lesion_free_mm is None or f"{member.case.cohort}/{member.case.id}" not in self.blank
+
     def refs(self, members: Iterable[Member], modalities: tuple[str, ...]) -> tuple[CaseRef, ...]:
         made = []
         for member in members:
@@ -115,6 +123,7 @@ class World:
                 raise DataError(reason)
             case, name = member.case, f"{member.case.cohort}/{member.case.id}"
             key = f"{member.pool.provenance}:{self.contents.get(name, name)}:{'+'.join(modalities)}"
+            key += "" if member.lesion_free_mm is None else f":free{member.lesion_free_mm:g}"
             ref = CaseRef(case.id, f"{case.cohort}/{case.patient}", "folder", key, modalities, case.healthy)
             made.append(replace(ref, **self.more.get(name, {})))
         return tuple(made)

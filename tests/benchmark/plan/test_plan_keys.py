@@ -167,7 +167,7 @@ def test_covariates_enter_the_key_of_methods_that_are_given_them(learner, monkey
 
 
 def test_corrected_covariates_are_evaluated_again(plan, paths, learner, world):
-    world.add("necrosis", False, ("t1",))
+    world.add("necrosis", False, ("t1",), tasks=("lesion-classification",))
     info = {"task": "lesion-classification", "supervision": "labels", "unit": "lesion"}
     stages = (Stage(name="fit", data="labelled"),)
     method = learner(inputs=frozenset({"lesion-mask", "covariates"}), stages=stages, **info)

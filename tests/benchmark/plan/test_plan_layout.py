@@ -128,6 +128,53 @@ def test_adaptation_is_a_variant_of_its_own_on_the_targets_training_split(plan, 
         assert "adapted on tumours (real)" in job.evaluations[0].identity.training_source
 
 
+FREE = {"sources": {"healthy": ["tumours"]}, "adapt": True, "lesion_free_mm": 8}
+
+
+def test_patients_are_no_healthy_source_unless_their_lesion_free_slices_are_wanted(plan, learner):
+    found = plan(learner(), train={"sources": {"healthy": ["tumours"]}})
+    assert found.jobs == []
+    # without real sources the twin is looked for, which this world has none of
+    assert len(found.skipped) == 4
+    found = plan(learner(), train={"sources": {"healthy": ["tumours"]}, "fallback": "none"})
+    assert all("tumours has no healthy subject" in reason for reason in reasons(found).values())
+    job = plan(learner(), train={**FREE, "adapt": False}, cohorts=["tumours"]).jobs[0]
+    stage = job.stages[0]
+    assert len(stage.train) == 4
+    assert {ref.key.rpartition(":")[2] for ref in (*stage.train, *stage.validation)} == {"free8"}
+    assert job.evaluations[0].identity.training_source == "tumours lesion-free slices of patients (real)"
+    assert not any(ref.key.endswith("free8") for cell in job.evaluations for ref in cell.cases)
+    reference = job.references[0]
+    assert not any(ref.key.endswith("free8") for ref in (*reference.lesion, *reference.healthy))
+
+
+def test_a_target_with_healthy_subjects_is_adapted_on_them_and_another_on_lesion_free_slices(plan, learner, world):
+    world.healthy = {f"mixed/{role}{number}" for role in ("train", "validation", "test") for number in (0, 1)}
+    world.add("mixed", False, ("t1",))
+    found = plan(learner(stages=ADAPT), cohorts=["tumours", "mixed"], train=FREE, test={"modalities": ["t1"]})
+    adapted = {
+        job.evaluations[0].identity.cohort: job
+        for job in found.jobs
+        if job.evaluations[0].identity.variant == "adapted"
+    }
+    assert {ref.id for ref in adapted["mixed"].stages[1].train} == {"train0", "train1"}
+    assert {ref.key for ref in adapted["mixed"].stages[1].train} == {"real:mixed/train0:t1", "real:mixed/train1:t1"}
+    assert all(ref.key.endswith("free8") for ref in adapted["tumours"].stages[1].train)
+    sources = {name: job.evaluations[0].identity.training_source for name, job in adapted.items()}
+    assert "adapted on mixed healthy subjects (real)" in sources["mixed"]
+    assert "adapted on tumours lesion-free slices of patients (real)" in sources["tumours"]
+
+
+def test_a_patient_with_lesions_everywhere_is_left_out_of_training(plan, learner, world):
+    world.blank = {"tumours/train0"}
+    (job,) = plan(learner(), train={**FREE, "adapt": False}, cohorts=["tumours"], test={"modalities": ["t1"]}).jobs
+    assert {ref.id for ref in job.stages[0].train} == {"train1", "train2", "train3"}
+    world.blank = {f"tumours/train{number}" for number in range(4)}
+    found = plan(learner(), train={**FREE, "adapt": False}, cohorts=["tumours"], test={"modalities": ["t1"]})
+    assert found.jobs == []
+    assert "no slice is far enough from every lesion" in next(iter(reasons(found).values()))
+
+
 def test_a_test_only_target_is_never_adapted_on(plan, learner, world):
     world.add("outside", False, ("t1",), test_only=True)
     train = {"sources": {"healthy": ["normals"]}, "adapt": True}

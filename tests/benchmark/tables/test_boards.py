@@ -127,7 +127,8 @@ def test_banners_tell_ranked_presets_from_others(store):
     manifest(store, cell("bad"))
     manifest(store, {**cell("bad"), "preset": "paper"}, name="b", preset="paper", ranked=True, banner="")
     manifest(store, {**cell("bad"), "preset": "x"}, name="c", preset="x", banner="")
-    banners, headlines = tables_about(store.root)
+    banners, headlines, levels = tables_about(store.root)
+    assert set(levels.values()) == {None}
     assert banners == {("p", 1, "quick"): "smoke test", ("p", 1, "paper"): "", ("p", 1, "x"): "not ranked"}
     assert headlines == {"p": ["ap", "best_dice"]}
 

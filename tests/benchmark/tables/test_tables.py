@@ -233,3 +233,10 @@ def test_columns_that_were_not_tested_are_named_once_for_all_tables():
     text = render(rows, RANKED, {"p": ["ap", "best_dice"]}, BETTER)
     assert text.count("Not tested: d t2: no healthy source") == 1
     assert text.index("best_dice (voxel") < text.index("Not tested") < text.index("Provenance")
+
+
+def test_a_protocol_names_the_level_of_its_headline():
+    rows = [row("a", 0.5), row("a", 0.7, level="slice"), row("a", 0.9, level="subject")]
+    assert "0.700" in render(rows, RANKED, HEADLINES, BETTER, levels={"p": "slice"})
+    assert "0.900" in render(rows, RANKED, HEADLINES, BETTER, levels={"p": "slice"}, level="subject")
+    assert "0.500" in render(rows, RANKED, HEADLINES, BETTER, levels={"p": None})
