@@ -9,6 +9,7 @@ from cerebench.contract.method import FitRun, Method, MethodSettings, PredictCon
 from cerebench.contract.volumes import Volume, Volumes
 from cerebench.errors import BenchError, DataError, MethodError, PluginError, UsageError
 from cerebench.plugins.hookspecs import hookimpl
+from cerebench.templates import template_file, template_folder
 
 __all__ = [
     "ANOMALY",
@@ -34,4 +35,6 @@ __all__ = [
     "Volume",
     "Volumes",
     "hookimpl",
+    "template_file",
+    "template_folder",
 ]

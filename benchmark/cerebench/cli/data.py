@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cerebench.cli.data_check import CardsOption, check
+from cerebench.cli.data_prepare import prepare
 from cerebench.errors import BenchError, UsageError
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ app = typer.Typer(
 )
 
 app.command()(check)
+app.command()(prepare)
 
 
 @app.command()

@@ -8,15 +8,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from importlib.util import find_spec
-from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
-from cerebench.api import DataError
+from cerebench.api import template_file
 
-_FILES = {kind: f"mni_icbm152_{kind}_tal_nlin_sym_09a_converted.nii.gz" for kind in ("t1", "gm", "wm")}
+_MAPS: tuple[Literal["t1", "gm", "wm"], ...] = ("t1", "gm", "wm")
 _PURE = {"csf": 0.95, "gm": 0.90, "wm": 0.95}
 """A voxel counts as pure tissue above this fraction."""
 _MARGIN = 6
@@ -46,30 +44,13 @@ class Template:
     t1_means: dict[str, float]
 
 
-def template_folder() -> Path:
-    """Folder of nilearn's bundled templates.
-
-    Raises:
-        DataError: nilearn is not installed, or no longer ships them there.
-    """
-    spec = find_spec("nilearn")
-    folder = Path(spec.origin).parent / "datasets" / "data" if spec and spec.origin else None
-    if folder is None or not all((folder / name).is_file() for name in _FILES.values()):
-        raise DataError(
-            f"the MNI152 2009a template was not found in {folder or 'nilearn (not installed)'}; "
-            "the phantom needs nilearn>=0.12 with its bundled data: install it again"
-        )
-    return folder
-
-
 @lru_cache(maxsize=1)
 def load_template() -> Template:
     """Read the template once a process."""
     import nibabel as nib
     from scipy import ndimage
 
-    folder = template_folder()
-    images: dict[str, Any] = {kind: nib.load(folder / name) for kind, name in _FILES.items()}
+    images: dict[str, Any] = {kind: nib.load(template_file(kind)) for kind in _MAPS}
     maps = {kind: np.asanyarray(image.dataobj) for kind, image in images.items()}
     brain = ndimage.binary_closing(maps["t1"] > 0, iterations=2)
     box = ndimage.find_objects(brain.astype(np.uint8))[0]

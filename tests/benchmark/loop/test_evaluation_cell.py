@@ -149,7 +149,7 @@ def test_decisions_at_percentiles_of_healthy_scores_and_the_prevalence_beside_th
     assert cell.value("subject", "fpr", "p95") == pytest.approx(np.mean([top(ref) >= threshold for ref in healthy[2:]]))
     assert ("subject", "p95", "auroc") not in cell.rows
     assert cell.value("subject", "prevalence") == 3 / 5
-    assert ("slice", "p95", "specificity") in cell.rows
+    assert ("slice", "p95", "sensitivity") in cell.rows
 
 
 def test_without_controls_subject_detection_has_no_number(tmp_path, options, people):

@@ -6,6 +6,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
+from cerebench.api import template_folder
 from cerebench_datasets.insilico.anatomy import make_anatomy
 from cerebench_datasets.insilico.centres import Centre, make_centre
 from cerebench_datasets.insilico.contrast import MODALITIES, acquire, tissue_means
@@ -16,7 +17,7 @@ from cerebench_datasets.insilico.kinds.plaques import KIND as PLAQUES
 from cerebench_datasets.insilico.parameters import Anatomy, PhantomParameters, Scanner
 from cerebench_datasets.insilico.streams import stream
 from cerebench_datasets.insilico.subject import Examination, make_subject
-from cerebench_datasets.insilico.template import load_template, template_folder
+from cerebench_datasets.insilico.template import load_template
 
 PERFECT = Centre(1.5, 500.0, 1e6, 0.0, 0.0, 0.0, 1.0, 1.0, dict.fromkeys(MODALITIES, 1.0))
 
