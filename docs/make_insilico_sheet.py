@@ -76,7 +76,8 @@ def main() -> None:
         left, top = place // lines * COLUMNS * width, place % lines * (height + GAP)
         for column, (label, image) in enumerate(tiles):
             sheet.paste(image, (left + column * width, top + GAP))
-            draw.text((left + column * width + 4, top + 3), f"{title}: {label}" if column == 0 else label, fill=210)
+            draw.text((left + column * width + 4, top + GAP), label, fill=210)
+        draw.text((left + 4, top + 2), title, fill=255)
     target = Path(__file__).parent / "img" / "in-silico.png"
     target.parent.mkdir(exist_ok=True)
     sheet.save(target, optimize=True)
