@@ -69,7 +69,8 @@ class World:
         tasks: tuple[str, ...] = ("anomaly",),
         **layout: Any,
     ) -> None:
-        made = self.cards.setdefault(name, card(name, healthy, modalities, **layout).model_copy(update={"tasks": tasks}))
+        new = card(name, healthy, modalities, **layout).model_copy(update={"tasks": tasks})
+        made = self.cards.setdefault(name, new)
         cases, found = [], {}
         for role, count in (roles or ROLES).items():
             for number in range(count):
