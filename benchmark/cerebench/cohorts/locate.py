@@ -69,7 +69,7 @@ def locate(card: Card, data_root: Path | None) -> Location:
     if len(unready) == len(listing.cases):
         note = f"heads with skull and no brain mask: extract the brains first with `bench data prepare {card.name}`"
         return Location("not-ready", folder, listing, note)
-    notes = []
+    notes = list(listing.notes)
     if unready:
         notes.append(f"{len(unready)} of {len(listing.cases)} cases have no brain mask (first: {unready[0]})")
     if listing.faults:

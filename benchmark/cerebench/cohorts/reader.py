@@ -16,6 +16,7 @@ from cerebench.errors import DataError
 
 MARKER = "cerebench-insilico.json"
 PREPARED_MARKER = "cerebench-prepared.json"
+_UNFINISHED = "the prepared copy is not complete: run `bench data prepare` again, or look at its faults"
 _DEPTH = 3  # folders that a release may be wrapped in
 
 
@@ -114,7 +115,7 @@ def read_cohort(card: Card, root: Path) -> Listing:
         faults=tuple(sorted(faults)),
         excluded=tuple(sorted(found.excluded)),
         lesions=tuple(sorted(found.lesions, key=lambda case: case.id)),
-        notes=tuple(found.notes),
+        notes=(*([_UNFINISHED] if prepared and not prepared.get("complete", True) else []), *found.notes),
     )
 
 

@@ -71,6 +71,7 @@ def test_metrics_are_those_of_the_contract(bench):
         "sensitivity_at_5fpr",
         "sensitivity_at_10fpr",
         "brier",
+        "prevalence",
     }
     assert rows["fpr"]["higher_is_better"] is False
     assert rows["dice"]["levels"] == ["voxel"]

@@ -19,8 +19,8 @@ def test_plugins_list(bench):
         "cerebench-methods": "ok",
         "cerebench-metrics": "ok",
     }
-    assert {row["name"]: row["provides"] for row in rows}["cerebench-metrics"] == {"metrics": 14}
-    assert "14" in bench("plugins", "list").out
+    assert {row["name"]: row["provides"] for row in rows}["cerebench-metrics"] == {"metrics": 15}
+    assert "15" in bench("plugins", "list").out
     assert {row["state"] for row in bench("plugins", "list", "--load", "--json").json} == {"ok"}
 
 

@@ -38,7 +38,7 @@ FIELDS = [
 ]
 METRICS = {
     "ap", "auroc", "best_dice", "dice", "sensitivity", "specificity", "accuracy", "balanced_accuracy", "fpr",
-    "fpr_at_95tpr", "sensitivity_at_1fpr", "sensitivity_at_5fpr", "sensitivity_at_10fpr", "brier",
+    "fpr_at_95tpr", "sensitivity_at_1fpr", "sensitivity_at_5fpr", "sensitivity_at_10fpr", "brier", "prevalence",
 }  # fmt: skip
 
 

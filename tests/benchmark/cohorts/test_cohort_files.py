@@ -93,6 +93,9 @@ def test_a_prepared_copy_comes_first_and_is_skull_stripped(base, make_card, tree
     assert (location.status, location.root) == ("found", prepared)
     assert location.listing is not None
     assert location.listing.provenance == "real"
+    assert location.note == ""
+    (prepared / PREPARED_MARKER).write_text(json.dumps({"schema": 1, "skull_stripped": True, "complete": False}))
+    assert "not complete" in locate(card, data).note
 
 
 @pytest.mark.parametrize(

@@ -47,7 +47,7 @@ def dice(found: Path, labels: Path) -> float:
     mask, truth = nib.as_closest_canonical(nib.load(found)), nib.as_closest_canonical(nib.load(labels))
     np.testing.assert_allclose(mask.affine, truth.affine, atol=1e-3)
     first, second = np.asarray(mask.dataobj) > 0, np.asarray(truth.dataobj) > 0
-    return 2 * np.count_nonzero(first & second) / (np.count_nonzero(first) + np.count_nonzero(second))
+    return float(2 * np.count_nonzero(first & second) / (np.count_nonzero(first) + np.count_nonzero(second)))
 
 
 def test_a_killed_run_goes_on_and_the_brains_are_right(tmp_path):

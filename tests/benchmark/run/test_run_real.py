@@ -80,7 +80,13 @@ def test_training_is_told_in_words(finished):
 def test_heads_with_skull_make_training_fall_back_to_twins_and_the_rows_say_so(tmp_path, monkeypatch):
     monkeypatch.setenv("CEREBENCH_CACHE", str(tmp_path / "cache"))
     result = cerebench.run(
-        "autoencoder", "mslub", data_root=REAL, results=tmp_path / "results", device="cpu", dry_run=True
+        "autoencoder",
+        "mslub",
+        protocols="multicentre-anomaly",
+        data_root=REAL,
+        results=tmp_path / "results",
+        device="cpu",
+        dry_run=True,
     )
     (plan,) = result.plans
     cells = {cell.identity.modality: cell.identity for job in plan.jobs for cell in job.evaluations}

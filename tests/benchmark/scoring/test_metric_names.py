@@ -13,7 +13,7 @@ from cerebench.scoring.metrics import METRIC_VERSION, METRICS
 
 FIXED = {
     "ap", "auroc", "best_dice", "dice", "sensitivity", "specificity", "accuracy", "balanced_accuracy", "fpr",
-    "fpr_at_95tpr", "sensitivity_at_1fpr", "sensitivity_at_5fpr", "sensitivity_at_10fpr", "brier",
+    "fpr_at_95tpr", "sensitivity_at_1fpr", "sensitivity_at_5fpr", "sensitivity_at_10fpr", "brier", "prevalence",
 }  # fmt: skip
 
 
