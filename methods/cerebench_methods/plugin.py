@@ -9,6 +9,8 @@ from cerebench.api import hookimpl
 METHODS = {
     "autoencoder": "cerebench_methods.baselines.autoencoder:Autoencoder",
     "intensity-threshold": "cerebench_methods.baselines.intensity_threshold:IntensityThreshold",
+    "mirror-difference": "cerebench_methods.baselines.mirror_difference:MirrorDifference",
+    "symmetry-inverse": "cerebench_methods.symmetry_inverse.method:SymmetryInverse",
 }
 
 

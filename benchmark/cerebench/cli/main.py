@@ -36,6 +36,8 @@ class Command(NamedTuple):
 COMMANDS: dict[str, Command] = {
     "run": Command("cerebench.cli.run:run", "Evaluate methods on cohorts under a protocol; print the leaderboard."),
     "leaderboard": Command("cerebench.cli.leaderboard:leaderboard", "Print the leaderboard of what has been run."),
+    "explain": Command("cerebench.cli.explain:explain", "Show what a method makes of one case: pictures and numbers."),
+    "claims": Command("cerebench.cli.claims:claims", "Print the claims ledger: published, measured, verdict."),
     "list": Command("cerebench.cli.listing:main", "List methods, cohorts, protocols or metrics.", light=True),
     "show": Command("cerebench.cli.show:app", "Show one method, cohort or protocol in full."),
     "data": Command("cerebench.cli.data:app", "Show which cohorts are there; write in-silico twins."),

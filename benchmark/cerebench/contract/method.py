@@ -149,7 +149,7 @@ class Method:
         raise MethodError(f"method {self.info.name!r} implements no predict")
 
     def explain(self, images: Tensor, context: PredictContext) -> dict[str, Tensor]:
-        """Named pictures for reports, each shaped like a map. Optional."""
+        """Named pictures for reports, each shaped like a map, or ``[B]``: one number an item. Optional."""
         return {}
 
     def modules(self) -> dict[str, Any]:

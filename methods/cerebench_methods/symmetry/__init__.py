@@ -1,0 +1,1 @@
+"""The mid-sagittal plane of a head: finding it, and resampling into the frame that it defines."""
