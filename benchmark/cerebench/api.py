@@ -9,7 +9,9 @@ from cerebench.contract.method import FitRun, Method, MethodSettings, PredictCon
 from cerebench.contract.volumes import Volume, Volumes
 from cerebench.errors import BenchError, DataError, MethodError, PluginError, UsageError
 from cerebench.plugins.hookspecs import hookimpl
+from cerebench.reconstruction import ReconstructionMethod
 from cerebench.templates import template_file, template_folder
+from cerebench.training.slicewise import SliceTraining
 
 __all__ = [
     "ANOMALY",
@@ -30,6 +32,8 @@ __all__ = [
     "PredictContext",
     "Prediction",
     "ReadPolicy",
+    "ReconstructionMethod",
+    "SliceTraining",
     "Stage",
     "UsageError",
     "Volume",

@@ -31,6 +31,8 @@ class Training(_Part):
         description: words for the leaderboard's ``training_source``.
         lesion_free_mm: where a healthy source, or a target that is adapted to, holds no healthy subject, deliver the
             axial slices of its patients that are farther than this from every lesion; ``None`` refuses such sources.
+        distinct_patients: whether equal patient names in two cohorts are taken for one patient, so that a column is
+            refused that tests whom another cohort trains. Copies of an image are refused in any case.
     """
 
     sources: dict[StageData, tuple[str, ...]] = {}
@@ -38,6 +40,7 @@ class Training(_Part):
     fallback: Literal["in-silico", "none"] = "in-silico"
     description: str = "healthy subjects"
     lesion_free_mm: float | None = Field(None, ge=0, le=100)
+    distinct_patients: bool = False
 
 
 class Selection(_Part):
@@ -55,21 +58,26 @@ class Testing(_Part):
 
 
 class Splits(_Part):
-    """Fractions of patients per role, for healthy cohorts and for cohorts of patients."""
+    """Fractions of patients per role, for healthy cohorts, for cohorts of patients, and for single cohorts by name."""
 
     healthy: Fractions = {"train": 0.6, "validation": 0.2, "test": 0.2}
     lesion: Fractions = {"validation": 0.2, "test": 0.8}
+    cohorts: dict[str, Fractions] = {}
 
     @model_validator(mode="after")
     def _fractions(self) -> Splits:
-        for name in ("healthy", "lesion"):
-            unknown = set(getattr(self, name)) - {"train", "validation", "test"}
+        for name, fractions in {"healthy": self.healthy, "lesion": self.lesion, **self.cohorts}.items():
+            unknown = set(fractions) - {"train", "validation", "test"}
             if unknown:
                 raise ValueError(f"{name!r} has the role {min(unknown)!r}; roles are train, validation, test")
-            total = sum(getattr(self, name).values())
+            total = sum(fractions.values())
             if not 0.999 < total < 1.001:
                 raise ValueError(f"the fractions of {name!r} add up to {total:g}, expected 1")
         return self
+
+    def of(self, cohort: str, healthy: bool) -> Fractions:
+        """The fractions of one cohort."""
+        return self.cohorts.get(cohort, self.healthy if healthy else self.lesion)
 
 
 class Twin(_Part):

@@ -23,13 +23,13 @@ if TYPE_CHECKING:
 Place = tuple[str, str, str, str]
 """(method, variant, cohort, modality)."""
 
-PATIENTS = 40
+PATIENTS = 60
 SLICES = 10
 VOXELS = 300
 SEPARATION = 1.0
 """Between the mean scores of the two classes, in standard deviations of an item, on every side without an effect."""
 GROSS = 2.5
-"""What a gross effect adds to the separation from each side of a contrast to the better one."""
+"""What a gross effect adds to the separation from each side of a contrast to the better one; the worst has none."""
 PATIENT_SPREAD = 0.5
 STEPS = 16
 """Scores are multiples of one over this: few distinct ones make a hundred ledgers affordable."""
@@ -53,7 +53,7 @@ def simulate(root: Path, claim: Claim, gross: bool, seed: int, patients: int = P
     steps = _steps(claim)
     cells = []
     for place, rank in sorted(steps.items()):
-        separation = SEPARATION + (GROSS * rank if gross else 0)
+        separation = GROSS * rank if gross else SEPARATION
         path = f"runs/simulated/{digest(list(place), 12)}"
         _write_cell(root / path, claim, place, separation, seed, patients)
         cells.append({**_identity(claim, place), "healthy": False, "path": path, "status": "planned", "reason": ""})

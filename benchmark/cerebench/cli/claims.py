@@ -126,9 +126,14 @@ def _head(verdict: Verdict) -> str:
     if not group["preset"]:
         return f"NOT MEASURED: {verdict.reason}"
     where = _PROVENANCE.get(group["provenance"], group["provenance"])
-    reason = f": {verdict.reason}" if verdict.reason else ""
+    reason = f": {_short(verdict.reason)}" if verdict.reason else ""
     table = f"{group['protocol']} v{group['protocol_version']}, preset {group['preset']}"
     return f"{verdict.word.upper()} {where} ({table}){reason}"
+
+
+def _short(reason: str) -> str:
+    """A failure's reason may quote a whole traceback; the leaderboard has it in full."""
+    return textwrap.shorten(reason, 200, placeholder=" …")
 
 
 def _measured(finding: Finding) -> str:
@@ -137,7 +142,7 @@ def _measured(finding: Finding) -> str:
     sides = [_side(contrast.higher), _side(contrast.lower)]
     claimed = f" + {contrast.margin:g}" if contrast.margin else ""
     if effect is None:
-        return f"{metric}: {sides[0]} > {sides[1]}{claimed}: {finding.reason}"
+        return f"{metric}: {sides[0]} > {sides[1]}{claimed}: {_short(finding.reason)}"
     values = [f"{name} {value:.3f}" for name, value in zip(sides, effect.sides, strict=True)]
     limits = "" if effect.low is None else f" [{effect.low:+.3f}, {effect.high:+.3f}]"
     who = f"{effect.n_patients[0]} and {effect.n_patients[1]} patients, {effect.shared} on both sides"

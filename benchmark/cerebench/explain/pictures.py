@@ -148,7 +148,8 @@ def _colour(share: Array, colours: str) -> Array:
         parts = [3 * share, 3 * share - 1, 3 * share - 2]
     else:
         parts = [2 * share - 1, np.abs(2 * share - 1) * 0.3, 1 - 2 * share]
-    return np.round(255 * np.clip(np.stack(parts, axis=-1), 0, 1)).astype(np.uint8)
+    coloured: Array = np.round(255 * np.clip(np.stack(parts, axis=-1), 0, 1)).astype(np.uint8)
+    return coloured
 
 
 def _edge(inside: Array) -> Array:

@@ -15,7 +15,7 @@ from cerebench.jsonio import write_json
 from cerebench.loop.artefact import restore_artefact, save_artefact, to_device
 from cerebench.loop.device import StageTimer, peak_memory
 from cerebench.loop.models import new_method
-from cerebench.loop.training_data import training_volumes
+from cerebench.loop.training_data import training_volumes, unlabelled_volumes
 from cerebench.plan.cells import Job, StageCell
 from cerebench.store import Store, status_record
 from cerebench.training.seeding import derived_seed, seed_all
@@ -51,8 +51,12 @@ def run_stage(
             progress=progress,
         )
         crop = job.options.lesion_crop_mm
-        train = training_volumes(cell.train, cls.info, cell.with_labels, crop)
-        validation = training_volumes(cell.validation, cls.info, cell.with_labels, crop)
+        train, validation = (
+            unlabelled_volumes(part, cls.info, crop)
+            if cell.unlabelled
+            else training_volumes(part, cls.info, cell.with_labels, crop)
+            for part in (cell.train, cell.validation)
+        )
         stage = getattr(method, cell.name, None)
         if stage is None:
             raise MethodError(f"method {cls.info.name!r} declares a stage {cell.name!r} but has no method of that name")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +26,20 @@ _DECIDED = ("dice", "sensitivity", "specificity", "fpr")
 
 def write_metrics(folder: Path) -> None:
     """Summarise a cell folder into its ``metrics.json``."""
+    if read_json(folder / "cell.json")["options"]["task"] == "lesion-classification":
+        write_calibration(folder)
     write_json(folder / "metrics.json", {"metric_version": METRIC_VERSION, "rows": list(_rows(folder))})
+
+
+def write_calibration(folder: Path) -> None:
+    """Write the calibration curve of a cell's lesions into its ``calibration.json``, one entry a bin."""
+    import pandas as pd
+
+    from cerebench.scoring.calibration import calibration_curve
+
+    table = _subjects(pd.read_parquet(folder / "cases.parquet"), "lesion", ())
+    bins = calibration_curve(table["score"], table["label"]) if len(table) else []
+    write_json(folder / "calibration.json", [item._asdict() for item in bins])
 
 
 def current(folder: Path) -> bool:
@@ -117,6 +131,8 @@ def _detection(
     patients = [str(patient) for patient in table["patient"]]
     bootstrap = {"resamples": options["resamples"], "level": options["level"], "seed": 0}
     found = bootstrap_detection(scores, labels, patients, probabilities=level == "lesion", **bootstrap)
+    if level == "lesion" and 0 < sum(labels) < len(labels):
+        found["auroc"] = _delong(found["auroc"], scores, labels, patients, options["level"])
     kind = "slice" if level == "slice" else "subject"
     rules = {"raw": [thresholds[patient][kind] for patient in patients]}
     for name in next(iter(thresholds.values())).get("percentiles", {}):
@@ -135,6 +151,17 @@ def _detection(
         yield from _interval_rows(level, rule, defined, n_cases)
     share = Interval(sum(labels) / len(labels), None, None, "none", flagged=False, n_patients=len(set(patients)))
     yield _row(level, "raw", "prevalence", share, n_cases)
+
+
+def _delong(
+    other: Interval, scores: Sequence[float], labels: Sequence[int], patients: Sequence[str], level: float
+) -> Interval:
+    """The interval of DeLong's variance; the ``other`` one where the area is 0 or 1 or a class has one patient."""
+    from cerebench.scoring import delong
+
+    values, covariance = delong.areas([scores], labels, patients)
+    limits = delong.interval(float(values[0]), float(covariance[0, 0]), level)
+    return other if limits is None else replace(other, low=limits[0], high=limits[1], method="delong")
 
 
 def _decided(

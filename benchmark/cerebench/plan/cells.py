@@ -40,7 +40,11 @@ class CaseRef:
 
 @dataclass(frozen=True)
 class StageCell:
-    """One training stage: its artefact folder is the next stage's input."""
+    """One training stage: its artefact folder is the next stage's input.
+
+    ``with_labels`` and ``unlabelled`` say what its method is told of the cases beside the images: their classes, or
+    neither classes nor masks nor covariates.
+    """
 
     name: str
     path: str
@@ -52,6 +56,7 @@ class StageCell:
     validation: tuple[CaseRef, ...]
     source: str
     timeout_s: float
+    unlabelled: bool = False
 
 
 @dataclass(frozen=True)

@@ -49,7 +49,7 @@ def stage_key(
 ) -> str:
     """A training stage; a shared one depends on the code that implements it, not on the method that asks."""
     values = settings.model_dump(mode="json")
-    covariates = "covariates" in cls.info.inputs
+    covariates = "covariates" in cls.info.inputs and stage.data != "unlabelled"
     chosen = values if stage.settings is None else {name: values[name] for name in stage.settings}
     function = getattr(cls, stage.name, None)
     shared = stage.shared_as is not None and function is not None

@@ -99,6 +99,7 @@ class CellLayout:
             validation=validation,
             source="; ".join(dict.fromkeys(part.source for part, _ in parts)),
             timeout_s=self._preset.train_timeout_s,
+            unlabelled=stage.data == "unlabelled",
         )
 
     def job(

@@ -20,6 +20,7 @@ from cerebench.plan.columns import (
     training,
 )
 from cerebench.plan.groups import Group
+from cerebench.plan.leakage import leak
 from cerebench.plan.prepared import PreparedCases, Progress
 from cerebench.plan.sources import Sources
 from cerebench.protocol import Protocol
@@ -109,7 +110,8 @@ class Material:
         return members(self.sources, select.lesion, provenance, "validation", column.modality, healthy=False)[1]
 
     def prepare(self, columns: Columns, workers: int, progress: Progress) -> tuple[Columns, list[NoColumn]]:
-        """Prepare every case of the columns; columns with a faulty test or validation case are split off."""
+        """Prepare every case of the columns; those with a faulty test or validation case, or with a
+        test patient who also trains, are split off."""
         for column in columns.ready:
             channel = (column.modality,)
             wanted = [column.cases, *self.reference(column)]
@@ -124,11 +126,23 @@ class Material:
         for column in columns.ready:
             parts = (column.cases, *self.reference(column))
             reason = next(filter(None, (self._prepared.fault(part, (column.modality,)) for part in parts)), "")
+            reason = reason or self._leak(column)
             if reason:
                 broken.append(_lost(column, reason, broken=True))
             else:
                 ready.append(column)
         return Columns(tuple(ready), columns.absent), broken
+
+    def _leak(self, column: Column) -> str:
+        """Tested patients among those whom any stage learns from."""
+        channel = (column.modality,)
+        found = {role: self.training(role, channel, column.pool.provenance) for role in self._protocol.train.sources}
+        return leak(
+            column.cases,
+            {role: [*part.train, *part.validation] for role, part in found.items()},
+            self._protocol.train.distinct_patients,
+            lambda member: self._prepared.digests(member, channel),
+        )
 
     def prepare_training(
         self, groups: Iterable[tuple[MethodInfo, Sequence[Group]]], workers: int, progress: Progress

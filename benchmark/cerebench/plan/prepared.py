@@ -30,6 +30,7 @@ class PreparedCases:
         self._dry = dry
         self._wanted: dict[Key, Request] = {}
         self._found: dict[Key, Prepared | DataError | None] = {}
+        self._digests: dict[Key, tuple[str, ...]] = {}
         self.complete = True
 
     def want(self, members: Iterable[Member], modalities: tuple[str, ...]) -> None:
@@ -72,6 +73,17 @@ class PreparedCases:
         """Whether anything is left of a case: lesions may be near every slice of one."""
         entry = self._found[_key(member, modalities)]
         return not isinstance(entry, Prepared) or entry.meta["brain_voxels"] > 0
+
+    def digests(self, member: Member, modalities: tuple[str, ...]) -> tuple[str, ...]:
+        """Digests of the image files of a case, whatever their names; none where a file cannot be read."""
+        key = _key(member, modalities)
+        if key not in self._digests:
+            try:
+                files = [member.case.images[name] for name in modalities]
+                self._digests[key] = tuple(self._preparer.index.digest(file) for file in files)
+            except (DataError, KeyError):
+                self._digests[key] = ()
+        return self._digests[key]
 
     def refs(self, members: Sequence[Member], modalities: tuple[str, ...]) -> tuple[CaseRef, ...]:
         """References of cases without faults."""

@@ -141,7 +141,7 @@ class Sources:
         listing = self._for_protocol(listing)
         splits = self._protocol.splits
         try:
-            roles = assign_splits(listing.cases, splits.healthy if listing.card.healthy else splits.lesion)
+            roles = assign_splits(listing.cases, splits.of(listing.card.name, listing.card.healthy))
         except DataError as error:
             # too few patients: if files are at fault, they are the reason
             return Absence(listing.faults[0] if listing.faults else str(error), broken=bool(listing.faults))

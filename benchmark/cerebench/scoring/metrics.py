@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-METRIC_VERSION = 2
+METRIC_VERSION = 3
 
 VOXEL = "voxel"
 CASE_LEVELS = ("slice", "subject", "lesion")

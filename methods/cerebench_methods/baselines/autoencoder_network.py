@@ -1,15 +1,12 @@
-"""The network and the losses of the autoencoder; imported when it is built."""
+"""The network of the autoencoder; imported when it is built."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Any
 
-from monai.losses.ssim_loss import SSIMLoss
 from monai.networks.nets.autoencoder import AutoEncoder
-from torch import Tensor, nn
-from torch.nn.functional import l1_loss, mse_loss
+from torch import nn
 
 CODE_CHANNELS = 16
 """Channels to which the last feature map is squeezed before a dense code; it keeps the dense layers small."""
@@ -51,10 +48,3 @@ def _dense(channels: int, sides: list[int], latent: int) -> nn.Module:
         nn.Unflatten(1, squeezed),
         nn.Conv2d(CODE_CHANNELS, channels, 1),
     )
-
-
-def reconstruction_loss(word: str) -> Callable[[Tensor, Tensor], Tensor]:
-    """The loss of (reconstruction, image): ``l1``, ``mse`` or ``ssim`` (1 − SSIM, window 11, tissue range 1)."""
-    if word == "ssim":
-        return SSIMLoss(spatial_dims=2, data_range=1.0)
-    return l1_loss if word == "l1" else mse_loss

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field
 
 from cerebench.api import Method, MethodInfo, MethodSettings, PredictContext, Prediction
-from cerebench_methods.canvas import canvas_shape
+from cerebench.training.canvas import canvas_shape
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from cerebench.api import FitRun, Method, MethodInfo, PredictContext, Prediction, Stage, Volumes
-from cerebench_methods.canvas import canvas_shape
+from cerebench.training.canvas import canvas_shape
 from cerebench_methods.symmetry_inverse.settings import (
     ASSUMPTIONS,
     INPAINTING,

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import torch
-from monai.losses.ssim_loss import SSIMLoss
 from monai.networks.nets.unet import UNet
-from monai.networks.nets.varautoencoder import VarAutoEncoder
 from torch import Tensor, nn
-from torch.nn.functional import l1_loss, mse_loss
+
+from cerebench_methods.variational import beta_vae as beta_vae
 
 UNET_STRIDE = 16
 """Sides of a slice must be multiples of it."""
@@ -33,46 +31,9 @@ def inpainting_unet(channels: int, width: int) -> nn.Module:
     )
 
 
-def beta_vae(channels: int, canvas: tuple[int, int], latent: int, width: int, depth: int) -> nn.Module:
-    """MONAI's variational autoencoder for difference maps ``[B, channels, *canvas]``, output not bounded.
-
-    Filters double from layer to layer, to 8 × ``width`` at most; every layer halves the sides.
-    """
-    return VarAutoEncoder(
-        spatial_dims=2,
-        in_shape=(channels, *canvas),
-        out_channels=channels,
-        latent_size=latent,
-        channels=[width * min(2**layer, 8) for layer in range(depth)],
-        strides=[2] * depth,
-        act="LEAKYRELU",
-        norm="BATCH",
-        use_sigmoid=False,
-        use_mean_at_inference=True,
-    )
-
-
-def reconstruction_loss(word: str) -> Callable[[Tensor, Tensor], Tensor]:
-    """The loss of (reconstruction, slice): ``mse``, ``l1`` or ``ssim`` (1 − SSIM, window 11, tissue range 1)."""
-    if word == "ssim":
-        return SSIMLoss(spatial_dims=2, data_range=1.0)
-    return l1_loss if word == "l1" else mse_loss
-
-
 def symmetry_loss(restored: Tensor) -> Tensor:
     """Mean absolute difference between reconstructions ``[B, C, D, H]`` and their mirror images."""
     return (restored - restored.flip(2)).abs().mean()
-
-
-def beta_vae_loss(given: Tensor, decoded: Tensor, mu: Tensor, logvar: Tensor, beta: float) -> dict[str, Tensor]:
-    """Negative evidence bound of Higgins et al. (2017), mean over the batch, with its two parts.
-
-    The decoder's noise is Gaussian with unit variance (its constant is left out); the divergence is that of
-    N(mu, exp(logvar)) from N(0, 1), summed over the latent dimensions and weighted with ``beta``.
-    """
-    error = 0.5 * (given - decoded).square().flatten(1).sum(1).mean()
-    divergence = 0.5 * (mu.square() + logvar.exp() - 1 - logvar).sum(1).mean()
-    return {"loss": error + beta * divergence, "error": error, "divergence": divergence}
 
 
 def restore(unet: Any, slices: Tensor, masks: Tensor, batch: int = 64) -> Tensor:

@@ -47,12 +47,12 @@ class SymmetryInverseSettings(MethodSettings):
     batch_size: int = Field(32, ge=2)
     learning_rate: float = Field(1e-3, gt=0)
     min_brain: float = Field(0.02, ge=0, lt=1)
-    difference: Literal["signed", "absolute"] = "signed"
+    difference: Literal["signed", "absolute"] = "absolute"
     latent: int = Field(1024, ge=1)
-    beta: float = Field(4.0, ge=0)
+    beta: float = Field(1.0, ge=0)
     vae_width: int = Field(32, ge=1)
     vae_depth: int = Field(5, ge=2, le=6)
-    vae_steps: int = Field(20_000, ge=1)
+    vae_steps: int = Field(5_000, ge=1)
     vae_learning_rate: float = Field(1e-3, gt=0)
     subject_share: float = Field(0.1, gt=0, le=1)
     adapt_epochs: int = Field(10, ge=1)
@@ -73,7 +73,7 @@ INPAINTING = (
 )
 """What the first stage depends on."""
 
-_SMALL = {"latent": 128, "vae_width": 8, "vae_depth": 3}
+_SMALL = {"latent": 256, "vae_width": 8, "vae_depth": 3}
 
 PRESETS: Mapping[str, Mapping[str, Any]] = {
     "mock": {
@@ -90,25 +90,26 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
         **_SMALL,
         "width": 8,
         "steps": 400,
-        "vae_steps": 400,
+        "vae_steps": 200,
         "batch_size": 8,
         "learning_rate": 1e-2,
         "vae_learning_rate": 3e-3,
         "adapt_epochs": 3,
     },
     "nightly": {
-        "latent": 256,
+        "latent": 512,
         "vae_width": 16,
         "vae_depth": 4,
         "width": 16,
         "steps": 1500,
-        "vae_steps": 1000,
+        "batch_size": 16,
+        "vae_steps": 600,
         "learning_rate": 2e-3,
         "vae_learning_rate": 2e-3,
         "adapt_epochs": 5,
     },
     "standard": {},
-    "paper": {"steps": 50_000, "vae_steps": 50_000},
+    "paper": {"steps": 50_000, "vae_steps": 20_000},
 }
 
 VARIANTS: Mapping[str, Mapping[str, Any]] = {
@@ -125,7 +126,7 @@ ASSUMPTIONS = (
     "At prediction complementary masks hide every pixel twice; the reconstruction is the mean of these predictions.",
     "U-Net: MONAI's UNet with residual units and batch normalisation, 32 to 512 filters.",
     "Loss: over the whole slice, plus 0.1 times the mean absolute left-right difference of the reconstruction.",
-    "Difference maps enter the beta-VAE signed, scaled to unit healthy variance; beta is 4, the code has 1024 numbers.",
+    "Absolute difference maps, scaled to unit healthy power, enter the beta-VAE; beta is 1, the code has 1024 numbers.",
     "Codes are posterior means; the healthy covariance is shrunk (Ledoit-Wolf) and fitted on training slices only.",
     "Schedule (AdamW, one cycle), steps and batch size are ours, and so are resolution and slice size (the grid's).",
     "The voxel map is the absolute difference; the paper's abstract speaks of slices only.",

@@ -8,13 +8,10 @@ from typing import TYPE_CHECKING, Any
 from torch.optim.lr_scheduler import OneCycleLR
 
 from cerebench.training import train
+from cerebench.training.losses import reconstruction_loss
 from cerebench_methods.symmetry_inverse.masks import draw_masks
-from cerebench_methods.symmetry_inverse.networks import (
-    beta_vae_loss,
-    masked_input,
-    reconstruction_loss,
-    symmetry_loss,
-)
+from cerebench_methods.symmetry_inverse.networks import masked_input, symmetry_loss
+from cerebench_methods.variational import beta_vae_loss
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

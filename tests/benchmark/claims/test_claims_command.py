@@ -40,7 +40,7 @@ def test_text_shows_claim_figures_effect_verdict_and_how_to_measure(bench, resul
     assert "measure it: bench run --protocols symmetry-transfer --methods symmetry-inverse --cohorts brats-met" in first
     assert "SUPPORTED in silico (symmetry-transfer v1, preset simulated)" in second
     assert "no figure" in second
-    assert "40 and 40 patients, 40 on both sides, few, 1 seed" in " ".join(second.split())
+    assert "60 and 60 patients, 60 on both sides, few, 1 seed" in " ".join(second.split())
     assert "In silico is not on patients" in out
     assert max(map(len, (line for line in out.splitlines() if "measure it" not in line))) <= 140
 

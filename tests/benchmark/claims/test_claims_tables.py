@@ -85,7 +85,9 @@ def test_every_metric_of_every_level_equals_the_stored_one(folders, claim, level
     for metric in known:
         table = read_table(folder, claim(level=level, metric=metric).contrasts[0])
         assert (table.value, table.low, table.high) == tuple(stored[metric][name] for name in ("value", "low", "high"))
-        assert value_of(table) == pytest.approx(stored[metric]["value"], abs=1e-2)
+        # made-up scores have few distinct values: a rate at one point of the curve is the one that feels the ties most
+        within = 2e-2 if metric == "fpr_at_95tpr" else 1e-2
+        assert value_of(table) == pytest.approx(stored[metric]["value"], abs=within)
 
 
 def test_healthy_controls_count_as_the_cells_own_metrics_count_them(folders, claim):

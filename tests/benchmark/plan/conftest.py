@@ -58,6 +58,7 @@ class World:
         self.complete = True
         self.healthy: set[str] = set()
         self.blank: set[str] = set()
+        self.images: dict[str, str] = {}
 
     def add(
         self,
@@ -113,6 +114,10 @@ class World:
 
     def fault(self, members: Iterable[Member], modalities: tuple[str, ...]) -> str:
         return next(filter(None, (self._fault(member, modalities) for member in members)), "")
+
+    def digests(self, member: Member, modalities: tuple[str, ...]) -> tuple[str, ...]:
+        name = f"{member.case.cohort}/{member.case.id}"
+        return tuple(self.images.get(name, name) + modality for modality in modalities)
 
     def holds_brain(self, member: Member, modalities: tuple[str, ...]) -> bool:
         return member.lesion_free_mm is None or f"{member.case.cohort}/{member.case.id}" not in self.blank

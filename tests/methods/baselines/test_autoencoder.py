@@ -11,9 +11,9 @@ import torch
 
 from cerebench.api import FitRun, MethodError, PredictContext, Volumes
 from cerebench.testing import assert_conforms, mock_volumes
+from cerebench.training.canvas import canvas_shape, crop_to, pad_to
+from cerebench.training.losses import reconstruction_loss
 from cerebench_methods.baselines.autoencoder import Autoencoder
-from cerebench_methods.baselines.autoencoder_network import reconstruction_loss
-from cerebench_methods.canvas import canvas_shape, crop_to, pad_to
 
 SHAPE, SPACING = (40, 48), (4.0, 4.0)
 

@@ -33,10 +33,10 @@ def predicted(method: SymmetryInverse, *volumes: Volume) -> Prediction:
 
 
 def with_lesion(volume: Volume) -> tuple[Volume, np.ndarray]:
-    """The head with a bright ball of 28 mm in its right hemisphere, and the ball."""
+    """The head with a bright ball of 36 mm in its right hemisphere, and the ball."""
     brain = np.asarray(volume.brain)
     places = np.indices(brain.shape) - ((np.array(brain.shape) - 1) / 2 + [7, -3, 3])[:, None, None, None]
-    ball = (np.sum(np.square(places), axis=0) <= 3.5**2) & brain
+    ball = (np.sum(np.square(places), axis=0) <= 4.5**2) & brain
     return Volume(np.where(ball, 1.4, volume.image).astype(np.float32), brain, volume.spacing, ("t1",)), ball
 
 
@@ -51,7 +51,6 @@ def method(healthy: MemoryVolumes, train: Callable, tmp_path_factory: pytest.Tem
     return train(healthy, MemoryVolumes([]), tmp_path_factory.mktemp("trained"), **TRAINED)
 
 
-@pytest.mark.xfail(strict=True, reason="at the small sizes of this test too few planted lesions are found")
 def test_flags_a_lesion_it_never_saw(method: SymmetryInverse, head: Callable[..., Volume]) -> None:
     """Slices through a planted asymmetric lesion lie above the 95th percentile of held-out healthy slices."""
     held_out = [head(seed) for seed in range(20, 26)]
@@ -63,7 +62,7 @@ def test_flags_a_lesion_it_never_saw(method: SymmetryInverse, head: Callable[...
     for volume in held_out:
         damaged, ball = with_lesion(volume)
         found = predicted(method, damaged)
-        through = ball.sum((0, 1)) >= 9
+        through = ball.sum((0, 1)) >= 0.5 * ball.sum((0, 1)).max()
         flagged += (found.slice_scores[0].numpy()[through] > np.quantile(scores, 0.95)).tolist()
         mirror = np.flip(ball, 0) & np.asarray(volume.brain)
         hits.append(found.maps[0].numpy()[ball].mean() > 2 * found.maps[0].numpy()[mirror & ~ball].mean())
@@ -85,37 +84,44 @@ def test_validation_volumes_leave_no_trace(train: Callable, head: Callable[..., 
     assert all(torch.equal(clean[key], poisoned[key]) for key in clean)
 
 
+def codes_of(method: SymmetryInverse, volumes: MemoryVolumes, folder: Path) -> torch.Tensor:
+    from cerebench_methods.symmetry_inverse.slices import upright_differences
+
+    run = FitRun(torch.device("cpu"), "32-true", 0, folder)
+    maps = upright_differences(volumes, method.canvas, method.settings.min_brain, run, method._upright_difference)
+    with torch.no_grad():
+        codes: torch.Tensor = method.vae.encode_forward(maps / method.difference_scale)[0]
+    return codes
+
+
 def test_healthy_statistics_are_those_of_the_training_slices(
     method: SymmetryInverse, healthy: MemoryVolumes, tmp_path: Path
 ) -> None:
-    from cerebench_methods.symmetry_inverse.slices import upright_differences
+    mean = codes_of(method, healthy, tmp_path).mean(0)
 
-    run = FitRun(torch.device("cpu"), "32-true", 0, tmp_path)
-    maps = upright_differences(healthy, method.canvas, method.settings.min_brain, run, method._upright_difference)
-    with torch.no_grad():
-        codes = method.vae.encode_forward(maps / method.difference_scale)[0]
-
-    torch.testing.assert_close(method.healthy_mean, codes.mean(0), atol=1e-4, rtol=1e-3)
+    torch.testing.assert_close(method.healthy_mean, mean, atol=1e-4, rtol=1e-3)
 
 
-def test_adapting_fits_the_statistics_afresh(
+def test_adapting_learns_the_target_and_fits_the_statistics_afresh(
     method: SymmetryInverse, head: Callable[..., Volume], tmp_path: Path
 ) -> None:
-    """On a target with another contrast healthy slices look abnormal before, and normal afterwards."""
+    """On a target with inverted contrast an unseen scan is restored better, and the statistics are the target's."""
 
     def elsewhere(seed: int) -> Volume:
         volume = head(seed)
-        return Volume(np.sqrt(volume.image), np.asarray(volume.brain), SPACING, ("t1",))
+        return Volume((1.2 - volume.image) * volume.brain, np.asarray(volume.brain), SPACING, ("t1",))
 
+    target = MemoryVolumes([elsewhere(seed) for seed in range(4)])
     tuned = SymmetryInverse(SymmetryInverse.settings_for("mock", {**TRAINED, "adapt_epochs": 6}))
     tuned.build(("t1",), head(0).brain.shape, SPACING)
     tuned.restore(method.tensors())
-    run = FitRun(torch.device("cpu"), "32-true", 7, tmp_path)
-    tuned.adapt(MemoryVolumes([elsewhere(seed) for seed in range(4)]), MemoryVolumes([]), run)
+    tuned.adapt(target, MemoryVolumes([]), FitRun(torch.device("cpu"), "32-true", 7, tmp_path / "adapt"))
 
-    before, after = (predicted(one, elsewhere(30)).scores.item() / one.healthy_distances[50] for one in (method, tuned))
+    before, after = (predicted(one, elsewhere(30)).maps.mean().item() for one in (method, tuned))
 
     assert after < 0.8 * before
+    mean = codes_of(tuned, target, tmp_path).mean(0)
+    torch.testing.assert_close(tuned.healthy_mean, mean, atol=1e-4, rtol=1e-3)
 
 
 def test_scores_belong_to_native_slices(method: SymmetryInverse, head: Callable[..., Volume]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cerebench.api import MethodError
+from cerebench.errors import MethodError
 
 if TYPE_CHECKING:
     from torch import Tensor

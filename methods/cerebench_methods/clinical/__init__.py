@@ -1,0 +1,1 @@
+"""Clinical variables as features, and the baseline that sees nothing else."""

@@ -1,0 +1,1 @@
+"""Radiomics baseline: features of the outlined lesion, and a regularised linear classifier."""
