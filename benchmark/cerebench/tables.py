@@ -103,7 +103,7 @@ def _table(
     chosen = [row for row in finished if row["metric"] == metric and row["stratum"] == "all"]
     levels = [level] if level else _levels(chosen)
     chosen = [row for row in chosen if row["level"] in levels]
-    chosen = [row for row in chosen if row["post"] == post or row["level"] != "voxel" or row["value"] is None]
+    chosen = [row for row in chosen if row["post"] == _post_of(row["level"], post) or row["value"] is None]
     if healthy_only:
         with_lesions = {_column(row) for row in finished if row["metric"] in ("ap", "best_dice")}
         chosen = [row for row in chosen if _column(row) not in with_lesions]
@@ -128,7 +128,8 @@ def _table(
     if len(columns) > max(_WIDE, len(names)):  # the longer side goes down the page
         turned = [list(line) for line in zip(head, *body, strict=True)]
         head, body = ["column", *turned[0][1:]], turned[1:]
-    what = f"{metric} ({levels[0]}{', ' + post if levels[0] == 'voxel' else ''})"
+    rule = _post_of(levels[0], post)
+    what = f"{metric} ({levels[0]}{', ' + rule if levels[0] == 'voxel' or rule != 'raw' else ''})"
     text = tabulate(body, headers=head, tablefmt=_TABULATE[style], disable_numparse=True)
     legend = [f"[{number}] {reason}" for reason, number in notes.items()]
     if any(entry.flagged for entry in table.values()):
@@ -172,6 +173,12 @@ def _nothing(rows: Sequence[Row], metric: str) -> str:
 def _levels(rows: Iterable[Row]) -> list[str]:
     present = [row["level"] for row in rows]
     return next(([level] for level in ("voxel", "lesion", "subject", "slice") if level in present), ["voxel"])
+
+
+def _post_of(level: str, post: str) -> str:
+    """The rows that stand for ``post``: only voxels have a filtered map, only slices and subjects percentile rules."""
+    filtered = post in ("raw", "median")
+    return post if (level == "voxel") == filtered else "raw"
 
 
 def _column(row: Row) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,6 +13,8 @@ import typer
 from cerebench.errors import UsageError
 
 FORMATS = ("table", "markdown", "csv", "latex", "json")
+PERCENTILE = re.compile(r"p\d\d")
+"""Names of decision rules at a percentile of healthy validation scores."""
 
 
 def leaderboard(
@@ -23,7 +26,10 @@ def leaderboard(
     level: Annotated[str | None, typer.Option(help="voxel, slice, subject or lesion.")] = None,
     post: Annotated[
         str | None,
-        typer.Option(help="Map that is scored: raw or median. Default: raw in tables, both in csv and json."),
+        typer.Option(
+            help="Map that is scored (raw, median), or percentile rule of slice and subject decisions (p95 …). "
+            "Default: raw in tables, all in csv and json."
+        ),
     ] = None,
 ) -> None:
     """Print the leaderboard of what has been run: methods by columns, best in bold, intervals, mean rank."""
@@ -102,7 +108,8 @@ def _check(style: str, metric: str | None, level: str | None, post: str | None) 
     _known("--format", style, FORMATS)
     _known("--metric", metric, METRICS)
     _known("--level", level, ALL_LEVELS)
-    _known("--post", post, ("raw", "median"))
+    if not PERCENTILE.fullmatch(post or "p95"):
+        _known("--post", post, ("raw", "median", "p95", "p98", "p99"))
 
 
 def _known(option: str, value: str | None, known: Mapping[str, Any] | tuple[str, ...]) -> None:

@@ -193,6 +193,16 @@ def test_variants_are_methods_of_their_own_and_posts_are_chosen():
     assert cells(shown(rows, post="median"))["a"] == ["0.700"]
 
 
+def test_rules_at_percentiles_are_never_averaged_with_the_validation_point():
+    slices = [row("a", value, level="slice", post=post) for post, value in (("raw", 0.8), ("p95", 0.6), ("p99", 0.4))]
+    text = shown(slices)
+    assert (cells(text)["a"], "ap (slice)" in text) == (["0.800"], True)
+    assert cells(shown(slices, post="median"))["a"] == ["0.800"]
+    text = shown(slices, post="p95")
+    assert (cells(text)["a"], "ap (slice, p95)" in text) == (["0.600"], True)
+    assert cells(shown([row("a", 0.3), *slices], post="p95"))["a"] == ["0.300"]
+
+
 def test_the_level_can_be_chosen_and_voxels_come_first():
     rows = [row("a", 0.2), row("a", 0.8, level="subject")]
     assert cells(shown(rows))["a"] == ["0.200"]
