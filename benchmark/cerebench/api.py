@@ -8,6 +8,7 @@ from cerebench.contract.info import API_VERSION, MethodInfo, Stage
 from cerebench.contract.method import FitRun, Method, MethodSettings, PredictContext, Prediction
 from cerebench.contract.volumes import Volume, Volumes
 from cerebench.errors import BenchError, DataError, MethodError, PluginError, UsageError
+from cerebench.paths import cache_root
 from cerebench.plugins.hookspecs import hookimpl
 from cerebench.reconstruction import ReconstructionMethod
 from cerebench.templates import template_file, template_folder
@@ -38,6 +39,7 @@ __all__ = [
     "UsageError",
     "Volume",
     "Volumes",
+    "cache_root",
     "hookimpl",
     "template_file",
     "template_folder",

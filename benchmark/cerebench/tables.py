@@ -11,7 +11,7 @@ from typing import Any, Literal
 Style = Literal["table", "markdown", "latex"]
 Row = Mapping[str, Any]
 
-_TABULATE = {"table": "simple", "markdown": "pipe", "latex": "latex_raw"}
+TABULATE = {"table": "simple", "markdown": "pipe", "latex": "latex_raw"}
 _BOLD = {"table": "\x1b[1m{}\x1b[0m", "markdown": "**{}**", "latex": r"\textbf{{{}}}"}
 _WIDE = 6
 """Columns that fit beside each other."""
@@ -130,11 +130,13 @@ def _table(
         head, body = ["column", *turned[0][1:]], turned[1:]
     rule = _post_of(levels[0], post)
     what = f"{metric} ({levels[0]}{', ' + rule if levels[0] == 'voxel' or rule != 'raw' else ''})"
-    text = tabulate(body, headers=head, tablefmt=_TABULATE[style], disable_numparse=True)
+    text = tabulate(body, headers=head, tablefmt=TABULATE[style], disable_numparse=True)
     legend = [f"[{number}] {reason}" for reason, number in notes.items()]
     if any(entry.flagged for entry in table.values()):
         legend.append("† fewer than 100 patients: the interval may be too narrow")
-    return "\n".join([f"{what} with patient-bootstrap interval:", "", text, *(["", *legend] if legend else [])])
+    drawn = not any(row.get("interval") == "delong" for row in chosen)
+    title = f"{what} with {'patient-bootstrap' if drawn else 'DeLong'} interval:"
+    return "\n".join([title, "", text, *(["", *legend] if legend else [])])
 
 
 def _lost(rows: Sequence[Row], metric: str, chosen: Sequence[Row], healthy_only: bool) -> list[Row]:

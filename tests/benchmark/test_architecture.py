@@ -14,7 +14,10 @@ import pytest
 ROOT = Path(__file__).parents[2]
 HARNESS = ROOT / "benchmark" / "cerebench"
 PLUGINS = {"cerebench_methods": ROOT / "methods", "cerebench_datasets": ROOT / "datasets"}
-PUBLIC = ("cerebench.api", "cerebench.training", "cerebench.testing", "cerebench.scoring")
+PUBLIC = (
+    *("cerebench.api", "cerebench.training", "cerebench.testing", "cerebench.scoring"),
+    *(f"cerebench.training.{name}" for name in ("batches", "canvas", "losses", "slicewise")),
+)
 
 
 def modules(folder: Path) -> dict[str, Path]:

@@ -130,8 +130,12 @@ def _items(folder: Path, contrast: Contrast) -> Counts:
     patients = [str(patient) for patient in table["patient"]]
     labels = [int(label) for label in table["label"]]
     if contrast.metric in RANKING:
-        groups = table.assign(patient=patients).groupby("patient", sort=True)
-        sketches = [ScoreSketch().update(part["score"].to_numpy(), part["label"].to_numpy()) for _, part in groups]
+        from scipy.stats import rankdata
+
+        # sketches round scores that lie close together; ranks of a few items lie far enough apart
+        ranks = rankdata(table["score"].to_numpy(), "dense").astype("float64")
+        groups = table.assign(patient=patients, rank=ranks).groupby("patient", sort=True)
+        sketches = [ScoreSketch().update(part["rank"].to_numpy(), part["label"].to_numpy()) for _, part in groups]
         return _of_sketches(sketches, sorted(set(patients)), contrast.metric)
     thresholds = read_json(folder / "thresholds.json")
     kind = "slice" if contrast.level == "slice" else "subject"

@@ -71,13 +71,13 @@ def table_text(
     """
     from cerebench.boards import leaderboard_rows, tables_about
     from cerebench.scoring.metrics import METRICS
-    from cerebench.tables import render
+    from cerebench.tables import TABULATE, render
 
     _check(style, metric, level, post)
     rows = _kept(leaderboard_rows(results, protocol), preset)
     banners, headlines, levels = tables_about(results)
     better = {name: item.higher_is_better for name, item in METRICS.items()}
-    return render(
+    tables = render(
         rows,
         banners,
         headlines,
@@ -89,6 +89,12 @@ def table_text(
         post=post,
         bold=sys.stdout.isatty(),
     )
+    if (metric or "auroc", level or "lesion") != ("auroc", "lesion"):
+        return tables
+    from cerebench.comparisons import compare, render_comparisons
+
+    tests = render_comparisons(compare(results, protocol, preset), TABULATE[style])
+    return f"{tables}\n\n{tests}" if tests else tables
 
 
 def _kept(rows: list[dict[str, Any]], preset: str | None) -> list[dict[str, Any]]:

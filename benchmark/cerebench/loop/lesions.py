@@ -63,8 +63,10 @@ def pool_boxes(
             low, high = ([getattr(side, end) for side in found[index]] for end in ("start", "stop"))
             boxes.append(_cube(np.array(low), np.array(high), parts.shape, size_mm, spacing))
     inside = np.argwhere(np.asarray(brain))
-    drawn = np.random.default_rng(derived_seed("pool", key)).integers(len(inside), size=POOL_CUBES) if len(inside) else []
-    for place in [inside[index] for index in drawn][len(boxes) :]:
+    if not len(inside):
+        return []
+    drawn = np.random.default_rng(derived_seed("pool", key)).integers(len(inside), size=POOL_CUBES)
+    for place in inside[drawn][len(boxes) :]:
         boxes.append(_cube(place, place + 1, brain.shape, size_mm, spacing))
     return boxes
 

@@ -10,9 +10,7 @@ Digests = Callable[[Member], Iterable[str]]
 _SHOWN = 3
 
 
-def leak(
-    tested: Sequence[Member], trained: Mapping[str, Sequence[Member]], distinct: bool, digests: Digests
-) -> str:
+def leak(tested: Sequence[Member], trained: Mapping[str, Sequence[Member]], distinct: bool, digests: Digests) -> str:
     """One sentence if a tested patient is also trained on; empty if none is.
 
     Within a cohort the splits keep patients apart. Two cohorts may hold one patient under one name, which counts where

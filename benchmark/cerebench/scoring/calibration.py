@@ -18,14 +18,14 @@ class CalibrationBin(NamedTuple):
         predicted: their mean probability.
         observed: share of positives among them.
         low, high: Wilson limits of ``observed``, items taken as independent.
-        count: items.
+        lesions: how many.
     """
 
     predicted: float
     observed: float
     low: float
     high: float
-    count: int
+    lesions: int
 
 
 def calibration_curve(

@@ -1,8 +1,8 @@
 """Areas under ROC curves with DeLong's covariance, its cluster form for several lesions a patient, and a paired test.
 
-DeLong, DeLong and Clarke-Pearson, Biometrics 44:837 (1988); clusters: Obuchowski, Biometrics 53:567 (1997), which is the
-same where every patient has one item. Placements by mid-ranks: Sun and Xu, IEEE Signal Processing Letters 21:1389 (2014).
-Several trainings (seeds) of one method are averaged: their mean area has the mean of their placements.
+DeLong, DeLong and Clarke-Pearson, Biometrics 44:837 (1988); clusters: Obuchowski, Biometrics 53:567 (1997), which is
+the same where every patient has one item. Placements by mid-ranks: Sun and Xu, IEEE Signal Processing Letters 21:1389
+(2014). Several trainings (seeds) of one method are averaged: their mean area has the mean of their placements.
 """
 
 from __future__ import annotations

@@ -85,13 +85,11 @@ class ContextVae(VariationalMethod):
 
     def predict(self, images: Tensor, context: PredictContext) -> Prediction:
         """Reconstruction error, gradient or product inside the brain, averaged over channels, ``[B, D, H]``."""
-        reconstructed = super().predict(images, context)
-        if self.settings.score == "reconstruction":
-            return reconstructed
+        error = super().predict(images, context).maps
+        if error is None or self.settings.score == "reconstruction":
+            return Prediction(maps=error)
         steepness = self._steepness(images) * context.brain
-        if self.settings.score == "gradient":
-            return Prediction(maps=steepness)
-        return Prediction(maps=reconstructed.maps * steepness)
+        return Prediction(maps=steepness if self.settings.score == "gradient" else error * steepness)
 
     def explain(self, images: Tensor, context: PredictContext) -> dict[str, Tensor]:
         """Reconstruction and gradient, ``[B, D, H]``."""

@@ -1,4 +1,4 @@
-"""Structural feature autoencoder (Meissen et al. 2022): an autoencoder of encoder features, trained and scored by SSIM."""
+"""Structural feature autoencoder (Meissen et al. 2022): encoder features are restored, and scored by SSIM."""
 
 from __future__ import annotations
 
@@ -51,43 +51,62 @@ class FeatureAutoencoder(FeatureMethod):
 
         Attributes:
             layers: levels of the encoder (0 to 3) that are stacked, at the size of level 1.
+            features: channels that are kept, drawn at random; all of them if there are fewer.
             hidden: filters of the autoencoder's layers, each with stride 2.
             dropout: share of feature maps that are dropped in training.
         """
 
         layers: tuple[int, ...] = (0, 1, 2)
+        features: int = Field(10_000, ge=1)
         hidden: tuple[int, ...] = (100, 150, 200, 300)
         dropout: float = Field(0.1, ge=0, lt=1)
         learning_rate: float = Field(2e-4, gt=0)
 
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
-        "mock": {**ENCODER_MOCK, "hidden": (16, 24), "steps": 60, "batch_size": 8, "learning_rate": 5e-3},
-        "quick": {**ENCODER_QUICK, "hidden": (48, 64, 96), "steps": 80, "batch_size": 16, "learning_rate": 3e-3},
-        "nightly": {**ENCODER_NIGHTLY, "steps": 400, "batch_size": 16, "learning_rate": 1e-3},
+        "mock": {
+            **ENCODER_MOCK,
+            "features": 16,
+            "hidden": (16, 24),
+            "steps": 60,
+            "batch_size": 8,
+            "learning_rate": 5e-3,
+        },
+        "quick": {
+            **ENCODER_QUICK,
+            "features": 48,
+            "hidden": (48, 64, 96),
+            "steps": 60,
+            "batch_size": 16,
+            "learning_rate": 3e-3,
+        },
+        "nightly": {**ENCODER_NIGHTLY, "features": 96, "steps": 400, "batch_size": 16, "learning_rate": 1e-3},
         "standard": {},
         "paper": ENCODER_PAPER,
     }
     variants: ClassVar[Mapping[str, Mapping[str, Any]]] = {"random-encoder": {"weights": "random"}}
 
     def build(self, modalities: tuple[str, ...], shape: tuple[int, ...], spacing: tuple[float, ...]) -> None:
-        """Create the encoder and the autoencoder of its features."""
+        """Create the encoder, draw the channels and create the autoencoder of them."""
         import torch
 
         from cerebench_methods.baselines.fae_network import feature_autoencoder
 
         super().build(modalities, shape, spacing)
         channels = sum(self.encoder.channels[layer] for layer in check_layers(self.settings.layers))
-        self.network: Any = feature_autoencoder(channels, self.settings.hidden, self.settings.dropout)
-        self.scale = torch.ones(channels)
+        kept = min(self.settings.features, channels)
+        self.chosen = torch.randperm(channels)[:kept].sort().values
+        self.network: Any = feature_autoencoder(kept, self.settings.hidden, self.settings.dropout)
+        self.scale = torch.ones(kept)
 
     def embed(self, slices: Tensor) -> Tensor:
-        """Stacked features of slices ``[B, C, D, H]``, ``[B, F, h, w]``, before they are scaled."""
+        """Chosen and stacked features of slices ``[B, C, D, H]``, ``[B, F, h, w]``, before they are scaled."""
         import torch
         from torch.nn.functional import interpolate
 
         levels = self.levels(slices)
         size = self.encoder.grid(1)
-        return torch.cat([interpolate(levels[layer], size, mode="bilinear") for layer in self.settings.layers], 1)
+        stacked = torch.cat([interpolate(levels[layer], size, mode="bilinear") for layer in self.settings.layers], 1)
+        return stacked[:, self.chosen.to(stacked.device)]
 
     def restored(self, slices: Tensor) -> tuple[Tensor, Tensor]:
         """Scaled features of slices and what the autoencoder makes of them, both ``[B, F, h, w]``."""

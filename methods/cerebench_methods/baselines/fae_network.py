@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
+from typing import Any
 
 import torch
 from monai.metrics.regression import compute_ssim_and_cs
-from monai.networks.blocks import Convolution
+from monai.networks.blocks.convolutions import Convolution
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
@@ -23,19 +25,24 @@ def feature_autoencoder(channels: int, hidden: Sequence[int], dropout: float) ->
         hidden: filters of the layers.
         dropout: share of feature maps dropped in training.
     """
-    options = {"norm": "batch", "act": "leakyrelu", "dropout": dropout, "dropout_dim": 2, "adn_ordering": "NAD"}
+    common: dict[str, Any] = {
+        "strides": 2,
+        "padding": 2,
+        "bias": False,
+        "norm": "batch",
+        "act": "leakyrelu",
+        "dropout": dropout,
+        "dropout_dim": 2,
+        "adn_ordering": "NAD",
+    }
     sizes = [channels, *hidden]
     layers: list[nn.Module] = [
-        Convolution(2, before, after, strides=2, kernel_size=5, padding=2, bias=False, **options)  # type: ignore[arg-type]
-        for before, after in zip(sizes, sizes[1:], strict=False)
+        Convolution(2, before, after, kernel_size=5, **common) for before, after in pairwise(sizes)
     ]
     layers.append(nn.Conv2d(sizes[-1], sizes[-1], 5, padding=2, bias=False))
-    back = sizes[::-1]
     layers += [
-        Convolution(
-            2, before, after, strides=2, kernel_size=6, padding=2, output_padding=0, is_transposed=True, bias=False, **options  # type: ignore[arg-type]
-        )
-        for before, after in zip(back, back[1:], strict=False)
+        Convolution(2, before, after, kernel_size=6, output_padding=0, is_transposed=True, **common)
+        for before, after in pairwise(sizes[::-1])
     ]
     layers.append(nn.Conv2d(channels, channels, 1, bias=False))
     return nn.Sequential(*layers).to(memory_format=torch.channels_last)

@@ -39,7 +39,7 @@ class Padim(FeatureMethod):
         assumptions=(
             *ENCODER_ASSUMPTIONS,
             "The paper adds 0.01 to the diagonal of every covariance; features of other encoders have other scales, "
-            "so shrinkage is that share of the mean variance of all positions and channels.",
+            "so shrinkage is a share of the mean variance of all positions and channels.",
             "The Gaussian that smooths maps is given in mm; the paper's 4 pixels are about as many mm in a brain.",
         ),
     )
@@ -56,7 +56,7 @@ class Padim(FeatureMethod):
 
         layers: tuple[int, ...] = (1, 2, 3)
         features: int = Field(100, ge=1)
-        shrinkage: float = Field(0.01, gt=0)
+        shrinkage: float = Field(0.1, gt=0)
         smooth_mm: float = Field(4.0, ge=0)
 
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {

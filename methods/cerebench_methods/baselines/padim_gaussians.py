@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from cerebench.errors import MethodError
+from cerebench.api import MethodError
 
 
 class RunningGaussians:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from cerebench.errors import MethodError
+from cerebench.api import MethodError
 
 _QUERIES = 4096
 """Distances of so many patches to the whole memory are held at once."""
@@ -43,7 +43,7 @@ def coreset(patches: Tensor, size: int, projection: int) -> Tensor:
 
 
 def farthest_first(points: Tensor, size: int, first: int) -> Tensor:
-    """Indices ``[min(size, N)]`` of points ``[N, F]``, beginning with ``first``; each next is farthest from all before."""
+    """Indices ``[min(size, N)]`` of points ``[N, F]``, from ``first`` on; each next is farthest from all before."""
     count = min(size, len(points))
     chosen = torch.empty(count, dtype=torch.long, device=points.device)
     chosen[0] = first
@@ -61,7 +61,7 @@ def nearest(patches: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
     """Distance to the nearest patch of ``memory [M, F]`` and its index, both ``[N]``, for patches ``[N, F]``."""
     centre = memory.mean(0)
     centred = memory - centre
-    found = [torch.cdist(part - centre, centred).min(1) for part in patches.split(_QUERIES)]
+    found = [torch.cdist(part - centre, centred).min(1) for part in torch.split(patches, _QUERIES)]
     return torch.cat([one.values for one in found]), torch.cat([one.indices for one in found])
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
-from monai.networks.blocks import Convolution, UpSample
+from monai.networks.blocks.convolutions import Convolution
+from monai.networks.blocks.upsample import UpSample
 from monai.networks.nets.resnet import ResNetBlock
 from torch import Tensor, nn
 from torch.nn.functional import cosine_similarity
@@ -34,7 +36,7 @@ class Student(nn.Module):
             ResNetBlock(2 * last, 2 * last, 2),
         )
         sizes = [2 * last, *reversed(channels)]
-        self.decoder = nn.ModuleList(_doubled(before, after) for before, after in zip(sizes, sizes[1:], strict=False))
+        self.decoder = nn.ModuleList(_doubled(before, after) for before, after in pairwise(sizes))
         self.to(memory_format=torch.channels_last)
 
     def forward(self, levels: Sequence[Tensor]) -> list[Tensor]:
@@ -69,4 +71,3 @@ def _doubled(before: int, after: int) -> nn.Module:
         ResNetBlock(after, after, 2),
         ResNetBlock(after, after, 2),
     )
-

@@ -9,7 +9,7 @@ from cerebench.api import MethodInfo
 from cerebench_methods.baselines.variational_method import VariationalMethod
 
 
-class VariationalAutoencoderMethod(VariationalMethod):
+class VariationalAutoencoder(VariationalMethod):
     """MONAI's ``VarAutoEncoder`` with a dense code; the score is what the mean code fails to reconstruct."""
 
     info = MethodInfo(

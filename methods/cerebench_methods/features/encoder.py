@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
-from cerebench.errors import MethodError
+from cerebench.api import MethodError
 from cerebench.training.canvas import canvas_shape
 
 STRIDES = (2, 4, 8, 16)
@@ -17,6 +17,7 @@ STRIDES = (2, 4, 8, 16)
 
 _SIDE = 32
 _PUBLISHED_WIDTH = 64
+_TISSUE, _LEAST_MEDIAN = 0.5, 0.05
 _MEAN, _STD = 0.449, 0.226  # of ImageNet in grey, so that weights from the hub see what they know
 
 
@@ -66,22 +67,26 @@ class SliceEncoder(nn.Module):
                 "choose a ResNet such as resnet18, or width=64 for other networks"
             ) from None
         self.network.to(memory_format=torch.channels_last)  # several times faster on the CPU
-        found = tuple(self.network.feature_info.reduction())
+        about: Any = self.network.feature_info
+        found = tuple(about.reduction())
         if found != STRIDES:
             raise MethodError(
                 f"setting encoder={name!r}: it gives features at strides {found}, expected {STRIDES}; "
                 "choose a convolutional network such as resnet18"
             )
-        self.channels: list[int] = list(self.network.feature_info.channels())
+        self.channels: list[int] = list(about.channels())
 
     def resized(self, slices: Tensor) -> Tensor:
-        """Slices ``[B, C, D, H]`` at the network's input size."""
-        return interpolate(slices, self.size, mode="bilinear", antialias=True)
+        """Slices ``[B, C, D, H]`` with the same typical intensity, at the network's input size."""
+        return interpolate(same_tissue(slices), self.size, mode="bilinear", antialias=True)
+
+    def standardised(self, inputs: Tensor) -> Tensor:
+        """Resized slices as the network sees them."""
+        return ((inputs - _MEAN) / _STD).contiguous(memory_format=torch.channels_last)
 
     def features(self, inputs: Tensor) -> list[Tensor]:
         """Levels 0 to 3 ``[B, C_l, h_l, w_l]`` of slices that were resized."""
-        scaled = ((inputs - _MEAN) / _STD).contiguous(memory_format=torch.channels_last)
-        levels: list[Tensor] = self.network(scaled)
+        levels: list[Tensor] = self.network(self.standardised(inputs))
         return levels
 
     def forward(self, slices: Tensor) -> list[Tensor]:
@@ -91,6 +96,20 @@ class SliceEncoder(nn.Module):
     def grid(self, level: int) -> tuple[int, int]:
         """Height and width of a level's feature maps."""
         return self.size[0] // STRIDES[level], self.size[1] // STRIDES[level]
+
+
+def same_tissue(slices: Tensor) -> Tensor:
+    """Slices ``[B, C, D, H]``, each channel scaled so that the median of its tissue (what is not 0) is 0.5.
+
+    A large bright lesion sets the scale of its whole volume and makes healthy tissue darker than in training; the
+    median of a slice hardly moves.
+    """
+    flat = slices.flatten(2)
+    counts = (flat != 0).sum(2, keepdim=True)
+    ordered = torch.where(flat != 0, flat, torch.inf).sort(2).values
+    middle = ordered.gather(2, (counts // 2).clamp(max=flat.shape[2] - 1))
+    middle = torch.where(counts > 0, middle, 1.0).clamp(min=_LEAST_MEDIAN)
+    return slices * (_TISSUE / middle)[..., None]
 
 
 def brain_cells(slices: Tensor, grid: tuple[int, int]) -> Tensor:

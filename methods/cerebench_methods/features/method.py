@@ -31,9 +31,7 @@ class FeatureMethod(Method):
 
         settings = self.settings
         self.spacing = spacing
-        self.encoder: Any = SliceEncoder(
-            settings.encoder, len(modalities), settings.width, shape, settings.image_size
-        )
+        self.encoder: Any = SliceEncoder(settings.encoder, len(modalities), settings.width, shape, settings.image_size)
 
     def pretrain(self, train: Volumes, validation: Volumes, run: FitRun) -> None:
         """Give the encoder its weights, from the source that the settings name.
@@ -61,11 +59,13 @@ class FeatureMethod(Method):
             found: list[Tensor] = self.encoder(slices)
         return found
 
-    def batches(self, volumes: Volumes, run: FitRun) -> Iterator[Tensor]:
-        """All training slices in order, as batches ``[B, C, D, H]`` on the device."""
+    def batches(self, volumes: Volumes, run: FitRun, most: int | None = None) -> Iterator[Tensor]:
+        """Training slices in order, as batches ``[B, C, D, H]`` on the device; at most ``most``, evenly spaced."""
         from cerebench.training.batches import Batches
 
         slices = volumes.slices(self.settings.min_brain)
+        if most is not None and most < len(slices):
+            slices = [slices[index * len(slices) // most] for index in range(most)]
         done = 0
         for batch, size in Batches(slices, run.device).in_order(_BATCH):
             done += size

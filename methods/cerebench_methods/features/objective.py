@@ -1,74 +1,61 @@
-"""Self-supervised objective of the encoder: VICReg (Bardes et al. 2022) between positions of two views of a slice."""
+"""Self-supervised objective of the encoder: masked image modelling with linear heads (SimMIM, Xie et al. 2022)."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import interpolate, mse_loss, relu
+from torch.nn.functional import affine_grid, grid_sample, interpolate, pixel_shuffle
 
-from cerebench_methods.features.encoder import SliceEncoder, brain_cells
-
-_EPSILON = 1e-4
+from cerebench_methods.features.encoder import STRIDES, SliceEncoder
 
 
-def vicreg(one: Tensor, other: Tensor, similarity: float = 25.0, spread: float = 25.0, cross: float = 1.0) -> Tensor:
-    """VICReg loss of two embeddings ``[N, E]`` of the same N things, a scalar.
+class MaskedModelling(nn.Module):
+    """Patches of a slice are hidden; every level has to tell all of its pixels through one linear layer.
 
-    Invariance: mean squared difference. Variance: hinge of each dimension's standard deviation below 1, mean over
-    dimensions and views. Covariance: squared off-diagonal covariances over E, summed over views.
-    """
-    invariance = mse_loss(one, other)
-    variance = one.new_zeros(())
-    covariance = one.new_zeros(())
-    for part in (one, other):
-        centred = part - part.mean(0)
-        matrix = centred.T @ centred / (len(part) - 1)
-        variances = matrix.diagonal()
-        variance = variance + relu(1 - (variances + _EPSILON).sqrt()).mean() / 2
-        covariance = covariance + (matrix.square().sum() - variances.square().sum()) / part.shape[1]
-    return similarity * invariance + spread * variance + cross * covariance
-
-
-class PositionObjective(nn.Module):
-    """Two views of a slice have the same anatomy at the same place; the features of a place should agree and those of
-    different places differ.
+    Hidden pixels ask for anatomy around them, visible ones keep intensities in the features. Nothing can collapse.
 
     Args:
         encoder: what is trained.
-        size: embedding dimensions.
-        positions: positions drawn a slice at every level.
+        ratio: share of patches that are hidden, in [0, 1).
+        patch: side of a patch in pixels of the network's input.
     """
 
-    def __init__(self, encoder: SliceEncoder, size: int = 128, positions: int = 32) -> None:
+    def __init__(self, encoder: SliceEncoder, ratio: float = 0.4, patch: int = 8) -> None:
         super().__init__()
         self.encoder = encoder
-        self.positions = positions
-        self.expanders = nn.ModuleList(
-            nn.Sequential(nn.Linear(channels, size), nn.BatchNorm1d(size), nn.ReLU(), nn.Linear(size, size))
-            for channels in encoder.channels[1:]
+        self.ratio, self.patch = ratio, patch
+        channels = next(encoder.parameters()).shape[1]
+        self.heads = nn.ModuleList(
+            nn.Conv2d(size, channels * stride**2, 1)
+            for size, stride in zip(encoder.channels[1:], STRIDES[1:], strict=True)
         )
 
     def forward(self, slices: Tensor) -> Tensor:
-        """Loss of slices ``[B, C, D, H]``, mean over levels 1 to 3."""
+        """Mean absolute error over tissue of slices ``[B, C, D, H]``, mean over levels 1 to 3."""
         with torch.no_grad():
-            inputs = random_geometry(self.encoder.resized(slices))
-            views = torch.cat([random_look(inputs), random_look(inputs)])
-        levels = self.encoder.features(views)[1:]
+            target = random_geometry(self.encoder.resized(slices))
+            tissue = (target != 0).float()
+            visible = random_patches(target, 1 - self.ratio, self.patch)
+            hidden = (1 - visible) * tissue * tissue_mean(target, tissue)
+            inputs = target * visible + hidden
         total = slices.new_zeros(())
-        for level, expander in zip(levels, self.expanders, strict=True):
-            chosen = self._drawn(inputs, (level.shape[2], level.shape[3]))
-            codes = level.flatten(2).transpose(1, 2)
-            index = torch.cat([chosen, chosen])[..., None].expand(-1, -1, codes.shape[2])
-            picked = torch.gather(codes, 1, index).flatten(0, 1)
-            one, other = expander(picked).float().chunk(2)
-            total = total + vicreg(one, other)
-        return total / len(self.expanders)
+        for level, head, stride in zip(self.encoder.features(inputs)[1:], self.heads, STRIDES[1:], strict=True):
+            told = pixel_shuffle(head(level).float(), stride)
+            total = total + ((told - target).abs() * tissue).sum() / tissue.sum().clamp(min=1)
+        return total / len(self.heads)
 
-    def _drawn(self, inputs: Tensor, grid: tuple[int, int]) -> Tensor:
-        """Positions of a grid ``[B, P]``, those with tissue first, in random order."""
-        inside = brain_cells(inputs, grid).flatten(1)
-        order = torch.rand(inside.shape, device=inside.device) + inside
-        return order.topk(min(self.positions, inside.shape[1]), dim=1).indices
+
+def tissue_mean(slices: Tensor, tissue: Tensor) -> Tensor:
+    """Mean of each slice's tissue, ``[B, C, 1, 1]``: what stands where a patch is hidden."""
+    means: Tensor = (slices * tissue).sum((2, 3), keepdim=True) / tissue.sum((2, 3), keepdim=True).clamp(min=1)
+    return means
+
+
+def random_patches(slices: Tensor, share: float, patch: int) -> Tensor:
+    """A mask ``[B, 1, h, w]`` of ones and zeros, constant on patches, with about ``share`` ones."""
+    height, width = slices.shape[2:]
+    grid = torch.rand(len(slices), 1, -(-height // patch), -(-width // patch), device=slices.device) < share
+    return interpolate(grid.float(), scale_factor=patch, mode="nearest")[:, :, :height, :width]
 
 
 def random_geometry(slices: Tensor) -> Tensor:
@@ -82,17 +69,4 @@ def random_geometry(slices: Tensor) -> Tensor:
     theta = torch.stack(
         [torch.stack([cosine, -sine * mirror, shift[:, 0]], 1), torch.stack([sine, cosine * mirror, shift[:, 1]], 1)], 1
     )
-    grid = torch.nn.functional.affine_grid(theta, list(slices.shape), align_corners=False)
-    return torch.nn.functional.grid_sample(slices, grid, align_corners=False)
-
-
-def random_look(slices: Tensor) -> Tensor:
-    """Each slice with another gain (±10 %), smooth bias field (±10 %), blur and noise; zero stays zero."""
-    count, channels, device = len(slices), slices.shape[1], slices.device
-    gain = 1 + (torch.rand(count, channels, 1, 1, device=device) - 0.5) * 0.2
-    field = torch.rand(count, 1, 3, 3, device=device) - 0.5
-    bias = 1 + 0.2 * interpolate(field, slices.shape[2:], mode="bicubic", align_corners=True)
-    smooth = torch.nn.functional.avg_pool2d(slices, 3, stride=1, padding=1)
-    share = torch.rand(count, 1, 1, 1, device=device) * 0.7
-    noise = torch.randn_like(slices) * torch.rand(count, 1, 1, 1, device=device) * 0.05
-    return ((1 - share) * slices + share * smooth + noise) * gain * bias * (slices != 0)
+    return grid_sample(slices, affine_grid(theta, list(slices.shape), align_corners=False), align_corners=False)

@@ -7,14 +7,14 @@ from torch.optim.lr_scheduler import OneCycleLR
 from cerebench.api import FitRun, Volumes
 from cerebench.training import train
 from cerebench_methods.features.encoder import SliceEncoder
-from cerebench_methods.features.objective import PositionObjective
+from cerebench_methods.features.objective import MaskedModelling
 from cerebench_methods.features.settings import EncoderSettings
 
 
 def train_encoder(encoder: SliceEncoder, volumes: Volumes, settings: EncoderSettings, run: FitRun) -> None:
-    """Train the encoder in place with :class:`PositionObjective`; the expanders are thrown away."""
+    """Train the encoder in place with :class:`MaskedModelling`; its heads are thrown away."""
     slices = volumes.slices(settings.min_brain)
-    objective = PositionObjective(encoder)
+    objective = MaskedModelling(encoder)
     train(
         run,
         objective,

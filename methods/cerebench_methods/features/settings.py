@@ -45,14 +45,15 @@ PRETRAIN = Stage(
 """Gives the encoder its weights; computed once for all methods with the same encoder settings."""
 
 ENCODER_MOCK = {"width": 8, "image_size": 64, "pretrain_steps": 10, "pretrain_batch": 8}
-ENCODER_QUICK = {"width": 16, "image_size": 96, "pretrain_steps": 40, "pretrain_batch": 16}
+ENCODER_QUICK = {"width": 16, "image_size": 96, "pretrain_steps": 60, "pretrain_batch": 16}
 ENCODER_NIGHTLY = {"width": 32, "image_size": 128, "pretrain_steps": 300, "pretrain_batch": 16}
 ENCODER_PAPER = {"image_size": 256, "weights": HUB}
 
 ENCODER_ASSUMPTIONS = (
     "The papers take encoders trained on ImageNet; unless weights says otherwise, ours is trained in place on the "
-    "healthy slices with VICReg (Bardes et al. 2022) on positions of two views that differ in noise, gain, bias field "
-    "and blur.",
+    "healthy slices by masked image modelling with one linear layer a level (SimMIM, Xie et al. 2022).",
+    "Every slice is scaled so that the median of its tissue is the same: a large bright lesion sets the intensity "
+    "scale of its volume and would make all healthy tissue there look anomalous.",
     "Slices of all heights go through one model, as in UPD_study (Lagogiannis et al. 2024).",
     "Slices are resized to the encoder's input and maps are brought back by bilinear interpolation.",
 )

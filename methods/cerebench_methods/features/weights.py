@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cerebench.errors import MethodError
+from cerebench.api import MethodError
 
 if TYPE_CHECKING:
     from cerebench_methods.features.encoder import SliceEncoder
@@ -62,11 +62,16 @@ def load_from_file(encoder: SliceEncoder, path: Path) -> None:
     lacking = sorted(key for key in wanted if key not in found and not key.endswith("num_batches_tracked"))
     surplus = sorted(key for key in found if key not in wanted and not key.startswith(_HEAD))
     misfit = [key for key in wanted if key in found and found[key].shape != wanted[key].shape]
-    problem = (
-        (f"it lacks {lacking[0]!r}" if lacking else "")
-        or (f"{misfit[0]!r} is {tuple(found[misfit[0]].shape)}, expected {tuple(wanted[misfit[0]].shape)}" if misfit else "")
-        or (f"it holds {surplus[0]!r}, which the encoder has not" if surplus else "")
-    )
+    problem = ""
+    if lacking:
+        problem = f"it lacks {lacking[0]!r}"
+    elif misfit:
+        name = misfit[0]
+        problem = f"{name!r} is {tuple(found[name].shape)}, expected {tuple(wanted[name].shape)}"
+    elif surplus:
+        problem = f"it holds {surplus[0]!r}, which the encoder has not"
     if problem:
-        raise MethodError(f"setting weights: {path} does not fit the encoder: {problem}; set encoder and width to match")
+        raise MethodError(
+            f"setting weights: {path} does not fit the encoder: {problem}; set encoder and width to match"
+        )
     encoder.network.load_state_dict({**wanted, **{key: found[key] for key in wanted if key in found}})

@@ -6,7 +6,6 @@ import contextlib
 import hashlib
 import json
 import logging
-import os
 import tempfile
 import warnings
 from collections.abc import Iterator
@@ -14,7 +13,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cerebench.api import MethodError
+from cerebench.api import MethodError, cache_root
 
 if TYPE_CHECKING:
     import numpy as np
@@ -59,7 +58,7 @@ def radiomic_features(
         for low, high in zip(places.min(0), places.max(0), strict=True)
     )
     extract = _extractor()
-    kind = {"base_discretisation_method": "none"}
+    kind: dict[str, Any] = {"base_discretisation_method": "none"}
     if bins:
         kind = {"base_discretisation_method": "fixed_bin_number", "base_discretisation_n_bins": bins}
     with _quiet():
@@ -103,10 +102,8 @@ def cached_features(
 
 
 def cache_folder() -> Path:
-    """Folder of stored features: ``radiomics`` in ``CEREBENCH_CACHE``, or in the user's cache folder."""
-    chosen = os.environ.get("CEREBENCH_CACHE")
-    root = Path(chosen).expanduser() if chosen else Path.home() / ".cache" / "cerebench"
-    return root / "radiomics"
+    """Folder of stored features."""
+    return cache_root() / "radiomics"
 
 
 def _mirp_version() -> str:

@@ -49,7 +49,7 @@ class Radiomics(Method):
         ),
         reimplementation=True,
         assumptions=(
-            "The paper's features, selection and classifier are unknown: 100 IBSI features, the best few by the F test.",
+            "The paper's features, selection and classifier are unknown: 105 IBSI features, the best few by an F test.",
             "How many features and how strong a penalty is chosen by five-fold cross-validation within training.",
             "The folds do not know which lesions share a patient.",
             "Intensities are robustly scaled by preparation and cut into equal bins within each lesion.",
@@ -129,9 +129,7 @@ class Radiomics(Method):
         scores = torch.sigmoid(scaled @ self.coefficients + self.intercept)
         return Prediction(scores=scores.float().to(images.device))
 
-    def _features(
-        self, image: np.ndarray[Any, Any], mask: np.ndarray[Any, Any], spacing_mm: float
-    ) -> dict[str, float]:
+    def _features(self, image: np.ndarray[Any, Any], mask: np.ndarray[Any, Any], spacing_mm: float) -> dict[str, float]:
         from cerebench_methods.radiomics.features import cached_features
 
         return cached_features(image, mask == ANOMALY, spacing_mm, self.settings.bins)

@@ -117,5 +117,3 @@ def otsu(values: Tensor) -> float:
     # a cut between equal values is none
     between[ordered[1:] == ordered[:-1]] = -1
     return float(ordered[int(between.argmax())])
-
-

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from cerebench.api import ANOMALY, FitRun, Method, PredictContext, Prediction, Volume, Volumes
@@ -43,8 +44,8 @@ class VitClassifier(Method):
     def learn_covariates(self, volumes: list[Volume]) -> None:
         """Called once with the training lesions, before any is encoded."""
 
-    def covariates(self, cases: Any) -> Tensor | None:
-        """Clinical features ``[B, features]`` of cases, or ``None``."""
+    def covariates(self, cases: Iterable[Volume | PredictContext]) -> Tensor | None:
+        """Clinical features ``[B, features]`` of volumes or of contexts, or ``None``; ``cases`` are not looked at."""
         return None
 
     def fit(self, train: Volumes, validation: Volumes, run: FitRun) -> None:
@@ -110,7 +111,7 @@ class VitClassifier(Method):
         from cerebench_methods.ssl_vit.encoder import scaled
 
         masks = (_mask(context) == ANOMALY).to(images.dtype)[:, None].clone()
-        covariates = self.covariates(context.covariates)
+        covariates = self.covariates([context])
         found: Tensor = self._network()(
             scaled(pad_to(images, self.canvas)),
             pad_to(masks, self.canvas),
@@ -131,7 +132,7 @@ class VitClassifier(Method):
             "mask": pad_to(torch.from_numpy(mask), self.canvas),
             "label": torch.tensor(float(label)),
         }
-        covariates = self.covariates([volume.covariates or {}])
+        covariates = self.covariates([volume])
         return item if covariates is None else {**item, "covariates": covariates[0]}
 
 

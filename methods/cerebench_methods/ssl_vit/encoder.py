@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import torch
@@ -30,16 +32,17 @@ class Encoder(nn.Module):
     def __init__(self, canvas: tuple[int, ...], settings: VitSettings) -> None:
         super().__init__()
         width = settings.width
-        self.patch_embedding = PatchEmbeddingBlock(
-            in_channels=1,
-            img_size=canvas,
-            patch_size=settings.patch,
-            hidden_size=width,
-            num_heads=settings.heads,
-            proj_type="conv",
-            pos_embed_type="sincos",
-            dropout_rate=settings.dropout,
-        )
+        with positions_without_warning():
+            self.patch_embedding = PatchEmbeddingBlock(
+                in_channels=1,
+                img_size=canvas,
+                patch_size=settings.patch,
+                hidden_size=width,
+                num_heads=settings.heads,
+                proj_type="conv",
+                pos_embed_type="sincos",
+                dropout_rate=settings.dropout,
+            )
         self.cls_token = nn.Parameter(torch.zeros(1, 1, width))
         nn.init.trunc_normal_(self.cls_token, std=0.02)
         layers = [
@@ -64,8 +67,17 @@ class Encoder(nn.Module):
 
     def attentions(self) -> Iterator[nn.Module]:
         """Per block, the layer whose input is the attention ``[B, heads, tokens, tokens]`` after softmax."""
-        for block in self.blocks[:-1]:
-            yield block.attn.drop_weights
+        for block in self.blocks:
+            if isinstance(block, TransformerBlock):
+                yield block.attn.drop_weights
+
+
+@contextmanager
+def positions_without_warning() -> Iterator[None]:
+    """MONAI builds its sine-cosine positions with a call of ``torch.meshgrid`` that torch warns of."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="torch.meshgrid", category=UserWarning)
+        yield
 
 
 def scaled(images: Tensor) -> Tensor:

@@ -34,13 +34,14 @@ class ImageHead(nn.Module):
     def __init__(self, settings: VitSettings) -> None:
         super().__init__()
         self.pool = settings.pool
-        self.classify = nn.Sequential(nn.Dropout(settings.dropout), nn.Linear(settings.width, 1))
-        nn.init.zeros_(self.classify[1].weight)
-        nn.init.zeros_(self.classify[1].bias)
+        self.drop = nn.Dropout(settings.dropout)
+        self.classify = nn.Linear(settings.width, 1)
+        nn.init.zeros_(self.classify.weight)
+        nn.init.zeros_(self.classify.bias)
 
     def forward(self, tokens: Tensor, covariates: Tensor | None) -> Tensor:
         """Logits ``[B]``; ``covariates`` are not looked at."""
-        found: Tensor = self.classify(pooled(tokens, self.pool))[:, 0]
+        found: Tensor = self.classify(self.drop(pooled(tokens, self.pool)))[:, 0]
         return found
 
 

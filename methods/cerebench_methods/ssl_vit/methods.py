@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from cerebench.api import MethodError, MethodInfo, Stage, Volume
+from cerebench.api import MethodError, MethodInfo, PredictContext, Stage, Volume
 from cerebench_methods.ssl_vit.classifier import VitClassifier
 from cerebench_methods.ssl_vit.pretraining import PRETRAIN, Pretrained
 from cerebench_methods.ssl_vit.settings import SslVitSettings, VitSettings, presets
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
+
+    from cerebench_methods.clinical.encoding import Covariates
 
 _PAPER = (
     "Gomaa A, … Putz F. Self-supervised vision transformer for radiation necrosis and progression of brain metastases. "
@@ -48,7 +50,10 @@ class SslVit(Pretrained, VitClassifier):
         reimplementation=True,
         assumptions=(*_PRETRAINING, *_NETWORK),
     )
-    Settings = SslVitSettings
+
+    class Settings(SslVitSettings):
+        """Network, fine-tuning and pre-training."""
+
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = presets(pretrained=True)
 
 
@@ -68,7 +73,10 @@ class SupervisedVit(VitClassifier):
         reimplementation=True,
         assumptions=(*_NETWORK, "Trained exactly as ssl-vit is fine-tuned; the paper's own schedule is unknown."),
     )
-    Settings = VitSettings
+
+    class Settings(VitSettings):
+        """Network and fine-tuning."""
+
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = presets(pretrained=False)
 
 
@@ -141,15 +149,18 @@ class SslVitMultimodal(Pretrained, VitClassifier):
             )
         self.encoding = encoding.to_tensor()
 
-    def covariates(self, cases: Any) -> Tensor:
-        """Features ``[B, most_features]`` of cases, zero beyond the known ones."""
+    def covariates(self, cases: Iterable[Volume | PredictContext]) -> Tensor:
+        """Features ``[B, most_features]``, zero beyond the known ones."""
         import torch
 
         from cerebench_methods.clinical.encoding import Encoding
 
         encoding = Encoding.from_tensor(self.encoding)
-        table = torch.zeros(len(cases), self.settings.most_features)
-        for row, case in zip(table, cases, strict=True):
-            vector = encoding.vector(case)
-            row[: len(vector)] = torch.tensor(vector)
+        rows: list[Covariates] = []
+        for case in cases:
+            rows += [case.covariates or {}] if isinstance(case, Volume) else case.covariates or ()
+        table = torch.zeros(len(rows), self.settings.most_features)
+        for features, row in zip(table, rows, strict=True):
+            vector = encoding.vector(row)
+            features[: len(vector)] = torch.tensor(vector)
         return table

@@ -11,7 +11,7 @@ from monai.networks.nets.masked_autoencoder_vit import MaskedAutoEncoderViT
 from torch import Tensor, nn
 
 from cerebench_methods.ssl_vit.augmentation import two_views
-from cerebench_methods.ssl_vit.encoder import Encoder, scaled
+from cerebench_methods.ssl_vit.encoder import Encoder, positions_without_warning, scaled
 
 if TYPE_CHECKING:
     from cerebench_methods.ssl_vit.settings import SslVitSettings
@@ -25,21 +25,22 @@ class MaskedAutoencoding(nn.Module):
     def __init__(self, encoder: Encoder, canvas: tuple[int, ...], settings: SslVitSettings) -> None:
         super().__init__()
         self.patch = settings.patch
-        self.network = MaskedAutoEncoderViT(
-            in_channels=1,
-            img_size=canvas,
-            patch_size=settings.patch,
-            hidden_size=settings.width,
-            mlp_dim=int(settings.width * settings.mlp_ratio),
-            num_layers=settings.depth,
-            num_heads=settings.heads,
-            masking_ratio=settings.mask_ratio,
-            decoder_hidden_size=settings.decoder_width,
-            decoder_mlp_dim=4 * settings.decoder_width,
-            decoder_num_layers=settings.decoder_depth,
-            decoder_num_heads=_DECODER_HEADS,
-            dropout_rate=settings.dropout,
-        )
+        with positions_without_warning():
+            self.network = MaskedAutoEncoderViT(
+                in_channels=1,
+                img_size=canvas,
+                patch_size=settings.patch,
+                hidden_size=settings.width,
+                mlp_dim=int(settings.width * settings.mlp_ratio),
+                num_layers=settings.depth,
+                num_heads=settings.heads,
+                masking_ratio=settings.mask_ratio,
+                decoder_hidden_size=settings.decoder_width,
+                decoder_mlp_dim=4 * settings.decoder_width,
+                decoder_num_layers=settings.decoder_depth,
+                decoder_num_heads=_DECODER_HEADS,
+                dropout_rate=settings.dropout,
+            )
         for name in ("patch_embedding", "cls_token", "blocks"):
             setattr(self.network, name, getattr(encoder, name))
 

@@ -13,7 +13,12 @@ if TYPE_CHECKING:
     from cerebench_methods.ssl_vit.encoder import Encoder
 
 PRETRAIN = Stage(
-    name="pretrain", data="unlabelled", shared_as="ssl-vit-encoder", keeps=("encoder",), settings=PRETRAINING, seeded=False
+    name="pretrain",
+    data="unlabelled",
+    shared_as="ssl-vit-encoder",
+    keeps=("encoder",),
+    settings=PRETRAINING,
+    seeded=False,
 )
 
 
@@ -76,7 +81,9 @@ def load_weights(encoder: Encoder, path: Path, digest: str) -> None:
     try:
         found = hashlib.sha256(path.read_bytes()).hexdigest()
     except OSError as error:
-        raise UsageError(f"setting weights: {path} cannot be read ({error.strerror}); name a safetensors file") from None
+        raise UsageError(
+            f"setting weights: {path} cannot be read ({error.strerror}); name a safetensors file"
+        ) from None
     if found != digest:
         raise UsageError(
             f"setting weights_sha256 is {digest or 'empty'!r}, but {path} has {found}: set it, so that results depend "
@@ -88,9 +95,7 @@ def load_weights(encoder: Encoder, path: Path, digest: str) -> None:
         raise MethodError(f"setting weights: {path} is no safetensors file ({error})") from None
     named = {name.removeprefix("encoder."): value for name, value in tensors.items()}
     own = encoder.state_dict()
-    wrong = next(
-        (name for name, value in own.items() if name not in named or named[name].shape != value.shape), None
-    )
+    wrong = next((name for name, value in own.items() if name not in named or named[name].shape != value.shape), None)
     if wrong is not None:
         shape = tuple(named[wrong].shape) if wrong in named else "nothing"
         raise MethodError(

@@ -89,8 +89,8 @@ Presets = Mapping[str, Mapping[str, Any]]
 
 _FINE_TUNED: Presets = {
     "mock": {"patch": 6, "width": 24, "depth": 2, "heads": 2, "epochs": 6, "batch_size": 8, "learning_rate": 3e-3},
-    "quick": {"patch": 4, "width": 96, "depth": 3, "heads": 4, "epochs": 40, "patience": 10, "learning_rate": 1e-3},
-    "nightly": {"patch": 4, "width": 192, "depth": 4, "heads": 6, "epochs": 60, "patience": 15},
+    "quick": {"width": 96, "depth": 3, "heads": 4, "batch_size": 8, "epochs": 60, "learning_rate": 1e-3},
+    "nightly": {"width": 192, "depth": 4, "heads": 6, "batch_size": 8},
     "standard": {},
     "paper": {"patch": 8, "width": 768, "depth": 12, "heads": 12},
 }

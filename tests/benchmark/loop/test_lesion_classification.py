@@ -6,12 +6,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from cerebench.boards import COLUMNS
 from cerebench.executors.work import run_job
 from cerebench.jsonio import read_json
 from cerebench.plan.cells import EvaluationCell, Identity, Job, ReferenceCell, StageCell
+from cerebench.scoring.detection import bootstrap_detection
 from cerebench.store import Store
 
 TOYS = Path(__file__).parent.parent / "toys"
@@ -95,12 +97,37 @@ def test_separable_lesions_are_told_apart_and_shuffled_labels_are_not(tmp_path, 
     assert rows["brier"]["value"] < 0.15
     assert rows["auroc"]["n_cases"] == 12
     assert set(next(iter(rows.values()))) <= set(COLUMNS)
+    curve = read_json(store.path(CELL) / "calibration.json")
+    assert sum(item["lesions"] for item in curve) == 12
+    assert [item["predicted"] for item in curve] == sorted(item["predicted"] for item in curve)
     shuffled = np.random.default_rng(1).permutation(truth)
     again = [replace(ref, label=int(label)) for ref, label in zip(refs, shuffled, strict=True)]
     other, _ = run(tmp_path, options, again, "shuffled")
     chance = {row["metric"]: row["value"] for row in read_json(other.path(CELL) / "metrics.json")["rows"]}
     assert 0.15 < chance["auroc"] < 0.85
     assert chance["brier"] > 0.2
+
+
+def test_the_interval_of_the_area_is_delongs_on_the_logit_scale(tmp_path, options, make_case):
+    truth = np.random.default_rng(4).permutation(np.arange(44) % 2)
+    refs = [replace(ref, label=int(label)) for ref, label in zip(lesions(make_case, truth), truth, strict=True)]
+    store, _ = run(tmp_path, options, refs)
+    table = pd.read_parquet(store.path(CELL) / "cases.parquet")
+    table = table[table["level"] == "lesion"].pivot(index="case", columns="metric", values="value")
+    (row,) = [row for row in read_json(store.path(CELL) / "metrics.json")["rows"] if row["metric"] == "auroc"]
+    positives, negatives = (table.loc[table["label"] == label, "score"].to_numpy() for label in (1, 0))
+    wins = (positives[:, None] > negatives).astype(float) + 0.5 * (positives[:, None] == negatives)
+    area = wins.mean()
+    error = np.sqrt(wins.mean(1).var(ddof=1) / len(positives) + wins.mean(0).var(ddof=1) / len(negatives))
+    step = 1.959963984540054 * error / (area * (1 - area))
+    wanted = [1 / (1 + np.exp(-(np.log(area / (1 - area)) + sign * step))) for sign in (-1, 1)]
+    assert row["interval"] == "delong"
+    assert 0 < area < 1
+    assert (row["value"], row["low"], row["high"]) == pytest.approx((area, *wanted), abs=1e-9)
+    # the bootstrap of the other metrics says about the same
+    scores, labels = table["score"].to_numpy(), table["label"].to_numpy()
+    check = bootstrap_detection(scores, labels, [f"p{k}" for k in range(len(labels))])["auroc"]
+    assert (check.low, check.high) == pytest.approx((row["low"], row["high"]), abs=0.12)
 
 
 def test_a_case_without_a_lesion_fails_its_cell_with_one_clear_sentence(tmp_path, options, make_case):

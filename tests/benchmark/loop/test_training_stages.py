@@ -13,9 +13,11 @@ from cerebench.contract.info import MethodInfo, Stage
 from cerebench.contract.method import Method
 from cerebench.errors import MethodError
 from cerebench.loop.artefact import WEIGHTS
+from cerebench.loop.feed import prepared
+from cerebench.loop.lesions import POOL_CUBES, pool_boxes
 from cerebench.loop.models import new_method, trained_method
 from cerebench.loop.stages import run_stage
-from cerebench.loop.training_data import training_volumes
+from cerebench.loop.training_data import training_volumes, unlabelled_volumes
 from cerebench.plan.cells import Job, StageCell
 from cerebench.store import Store
 
@@ -138,6 +140,78 @@ def test_labelled_lesion_volumes_carry_what_was_declared(make_case):
     assert (int(volume.lesion_mask.sum()), volume.label, volume.covariates) == (8, 1, {"age": 60.0})
     (unlabelled,) = training_volumes(refs, info, False, 8.0)
     assert unlabelled.label is None
+
+
+CLASSIFIER = MethodInfo(
+    name="classifier",
+    summary="x",
+    task="lesion-classification",
+    supervision="labels",
+    unit="lesion",
+    inputs=frozenset({"lesion-mask", "covariates"}),
+    stages=(Stage(name="pretrain", data="unlabelled"), Stage(name="fit", data="labelled")),
+)
+
+
+def test_a_pool_gives_cubes_around_its_lesions_and_in_the_brain_and_no_answer(make_case):
+    labels = np.zeros((12, 10, 8))
+    labels[3:5, 4:6, 3:5] = 1
+    labels[8, 6, 4] = 1
+    refs = [make_case("m", labels=labels, label=1, covariates={"age": 60.0}), make_case("u", labels="none", label=0)]
+    cubes = list(unlabelled_volumes(refs, CLASSIFIER, 8.0))
+    assert len(cubes) == 2 * POOL_CUBES
+    for cube in cubes:
+        assert (cube.lesion_mask, cube.label, cube.covariates) == (None, None, None)
+        assert cube.image.shape == (1, 4, 4, 4)
+        assert cube.brain.any()
+    outlined = prepared(refs[0])
+    boxes = pool_boxes(outlined.labels(), outlined.brain(), 8.0, (2.0, 2.0, 2.0), refs[0].key)
+    # the larger lesion first, in the middle of its cube
+    assert boxes[0] == (slice(2, 6), slice(3, 7), slice(2, 6))
+    assert boxes[1] == (slice(6, 10), slice(4, 8), slice(2, 6))
+    np.testing.assert_array_equal(cubes[0].image, outlined.image()[(slice(None), *boxes[0])])
+    again = pool_boxes(outlined.labels(), outlined.brain(), 8.0, (2.0, 2.0, 2.0), refs[0].key)
+    other = pool_boxes(outlined.labels(), outlined.brain(), 8.0, (2.0, 2.0, 2.0), "another case")
+    assert again == boxes
+    assert other[:2] == boxes[:2]
+    assert other[2:] != boxes[2:]
+
+
+def test_a_pool_for_whole_volumes_is_not_cut_and_an_empty_brain_gives_no_cube(make_case):
+    ref = make_case("a", covariates={"age": 60.0}, label=1)
+    (volume,) = unlabelled_volumes([ref], TwoStages.info, 8.0)
+    assert volume.image.shape == (1, 12, 10, 8)
+    assert pool_boxes(None, np.zeros((12, 10, 8), bool), 8.0, (2.0, 2.0, 2.0), "k") == []
+
+
+def test_unlabelled_stages_get_the_pool_and_labelled_ones_the_answers(job, make_case, tmp_path):
+    labels = np.zeros((12, 10, 8))
+    labels[5:7, 4:6, 3:5] = 1
+    ref = make_case("c", labels=labels, label=1, covariates={"age": 60.0})
+    seen = {}
+
+    class Classifier(Method):
+        info = CLASSIFIER
+
+        def build(self, modalities, shape, spacing):
+            self.weight = torch.zeros(1)
+
+        def pretrain(self, train, validation, run):
+            seen["pretrain"] = list(train)
+
+        def fit(self, train, validation, run):
+            seen["fit"] = list(train)
+
+    about = ((ref,), (), "x", 9)
+    stages = (
+        StageCell("pretrain", FIRST, None, 3, None, False, *about, unlabelled=True),
+        StageCell("fit", SECOND, FIRST, 3, None, True, *about),
+    )
+    for cell in stages:
+        run_stage(Classifier, job, cell, Store(tmp_path / "results"), CPU, lambda *_: None)
+    assert [(cube.label, cube.covariates, cube.lesion_mask) for cube in seen["pretrain"]] == [(None,) * 3] * POOL_CUBES
+    (lesion,) = seen["fit"]
+    assert (lesion.label, lesion.covariates, int(lesion.lesion_mask.sum())) == (1, {"age": 60.0}, 8)
 
 
 def test_a_method_that_learns_nothing_is_as_built(job, tmp_path):

@@ -1,0 +1,1 @@
+"""Models of anomalib (extra ``cerebench[anomalib]``) as methods ``anomalib:NAME``, trained and scored by our loop."""

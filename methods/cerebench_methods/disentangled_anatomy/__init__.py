@@ -1,0 +1,1 @@
+"""Disentangled anatomy learning (Yang et al. 2026)."""

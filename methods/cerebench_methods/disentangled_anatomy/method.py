@@ -1,0 +1,171 @@
+"""Disentangled anatomy learning (Yang et al. 2026), rebuilt from its public description."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+
+from cerebench.api import FitRun, Method, MethodError, MethodInfo, PredictContext, Prediction, Stage, Volumes
+from cerebench.training.canvas import canvas_shape, crop_to, pad_to
+from cerebench_methods.disentangled_anatomy.settings import (
+    ASSUMPTIONS,
+    PRESETS,
+    TRAINED,
+    VARIANTS,
+    DisentangledAnatomySettings,
+)
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+MODALITIES = ("t1", "t2")
+
+
+class Restoration(NamedTuple):
+    """Everything on the way from images to pseudo-healthy images, all ``[B, 1, D, H, W]`` on the padded grid.
+
+    Attributes:
+        image: what went in.
+        brain: 0 or 1.
+        anatomy: anatomical image.
+        seen: what the restorer saw.
+        healthy: pseudo-healthy image.
+        vector: modality vectors ``[B, size]`` of the images.
+    """
+
+    image: Tensor
+    brain: Tensor
+    anatomy: Tensor
+    seen: Tensor
+    healthy: Tensor
+    vector: Tensor
+
+
+class DisentangledAnatomy(Method):
+    """A volume becomes a three-tissue image, that becomes edges, and from these alone a healthy brain is rendered."""
+
+    info = MethodInfo(
+        name="disentangled-anatomy",
+        summary="Restores a healthy volume from the edges of its three-tissue anatomy; |difference| × (1 − SSIM).",
+        supervision="healthy",
+        unit="volume",
+        training="paired",
+        modalities=frozenset(MODALITIES),
+        stages=(Stage(name="fit", settings=TRAINED),),
+        citation=(
+            "Yang T, Wang X, Liu H, Gong G, Wu L-M, Wang Y-P, Wang L. Disentangled anatomy learning for unsupervised "
+            "anomaly detection in multi-centre brain MRI. Medical Image Analysis 109:103922, 2026."
+        ),
+        reimplementation=True,
+        assumptions=ASSUMPTIONS,
+    )
+
+    class Settings(DisentangledAnatomySettings):
+        """Those of the module ``settings``."""
+
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = PRESETS
+    variants: ClassVar[Mapping[str, Mapping[str, Any]]] = VARIANTS
+
+    def build(self, modalities: tuple[str, ...], shape: tuple[int, ...], spacing: tuple[float, ...]) -> None:
+        """Create the networks; ``modalities`` are those of the training pairs.
+
+        Raises:
+            MethodError: they are not a pair of T1 and T2.
+        """
+        import torch
+
+        from cerebench_methods.disentangled_anatomy.networks import Disentangler
+
+        if set(modalities) != set(MODALITIES):
+            raise MethodError(
+                f"disentangled-anatomy learns from T1/T2 pairs of the same subject, found {'+'.join(modalities)}: "
+                "choose training sources and columns with both"
+            )
+        self.networks: Any = Disentangler(self.settings)
+        self.mean_vectors = torch.zeros(len(MODALITIES), self.settings.modality_size)
+
+    def fit(self, train: Volumes, validation: Volumes, run: FitRun) -> None:
+        """All networks together on crops of healthy pairs; then the mean modality vector of either modality."""
+        import torch
+        from torch.optim.lr_scheduler import OneCycleLR
+
+        from cerebench.training import train as train_modules
+        from cerebench_methods.disentangled_anatomy.losses import joint_loss
+        from cerebench_methods.disentangled_anatomy.pairs import PairedCrops
+
+        settings = self.settings
+        side = -(-settings.crop // self._stride()) * self._stride()
+        train_modules(
+            run,
+            self.networks,
+            PairedCrops(train, side, max(1, -(-8 * settings.batch_size // len(train))), settings.tissue_values),
+            lambda batch: joint_loss(self.networks, batch, settings, train[0].spacing[0]),
+            steps=settings.steps,
+            batch_size=settings.batch_size,
+            learning_rate=settings.learning_rate,
+            scheduler=lambda optimizer, total: OneCycleLR(optimizer, settings.learning_rate, total_steps=total),
+            clip_norm=1.0,
+        )
+        with torch.no_grad():
+            vectors = [self._vectors(volume, run.device) for volume in train]
+        self.mean_vectors = torch.stack(vectors).mean(0)
+
+    def predict(self, images: Tensor, context: PredictContext) -> Prediction:
+        """Hybrid score ``[B, D, H, W]`` of one modality, 0 outside the brain."""
+        from cerebench_methods.disentangled_anatomy.score import hybrid_score
+
+        found = self._restore(images, context)
+        score = hybrid_score(found.image, found.healthy, self.settings, context.spacing)
+        return Prediction(maps=crop_to(score[:, 0], tuple(context.brain.shape[1:])).float() * context.brain)
+
+    def explain(self, images: Tensor, context: PredictContext) -> dict[str, Tensor]:
+        """Pictures of every step, ``[B, D, H, W]``."""
+        from cerebench_methods.disentangled_anatomy.score import dissimilarity
+
+        found = self._restore(images, context)
+        pictures = {
+            "anatomy": found.anatomy,
+            "edges" if self.settings.restorer_input == "edges" else "restorer input": found.seen,
+            "pseudo-healthy": found.healthy,
+            "difference": (found.image - found.healthy).abs(),
+            "SSIM distance": dissimilarity(found.image, found.healthy, self.settings.ssim_window),
+        }
+        shape = tuple(context.brain.shape[1:])
+        return {name: crop_to(picture[:, 0], shape).float() * context.brain for name, picture in pictures.items()}
+
+    def _restore(self, images: Tensor, context: PredictContext) -> Restoration:
+        from cerebench_methods.disentangled_anatomy.losses import classes_of, restorer_view
+        from cerebench_methods.disentangled_anatomy.operators import anatomical_image
+
+        if len(context.modalities) != 1 or context.modalities[0] not in MODALITIES:
+            raise MethodError(f"disentangled-anatomy tests T1 or T2 alone, found {'+'.join(context.modalities)}")
+        networks = self.networks.eval()
+        canvas = canvas_shape(tuple(images.shape[2:]), self._stride())
+        image, brain = pad_to(images, canvas), pad_to(context.brain[:, None].to(images.dtype), canvas)
+        image = image * brain
+        classes = classes_of(networks(image, brain), self.settings) * brain
+        anatomy = anatomical_image(classes, self.settings.tissue_values, brain)
+        seen = restorer_view(image, anatomy, self.settings)
+        vector = networks.modality(image, brain)
+        looks = vector
+        if not self.settings.reuse_modality:
+            mean = self.mean_vectors[MODALITIES.index(context.modalities[0])]
+            looks = mean.to(vector.device).expand_as(vector)
+        healthy = networks.render(networks.restorer(seen), looks, brain)
+        return Restoration(image, brain, anatomy, seen, healthy, vector)
+
+    def _vectors(self, volume: Any, device: Any) -> Tensor:
+        """Modality vectors ``[2, size]`` of a training pair, in the order of ``MODALITIES``."""
+        import numpy as np
+        import torch
+
+        order = [volume.modalities.index(name) for name in MODALITIES]
+        images = torch.from_numpy(np.array(volume.image[order])[:, None]).to(device)
+        brain = torch.from_numpy(np.array(volume.brain, dtype=np.float32))[None, None].to(device)
+        vectors: Tensor = self.networks.modality(images * brain, brain.expand(len(images), -1, -1, -1, -1)).float()
+        return vectors
+
+    def _stride(self) -> int:
+        from cerebench_methods.disentangled_anatomy.networks import unet_stride
+
+        return unet_stride(self.settings.depth)
