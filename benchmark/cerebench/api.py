@@ -10,8 +10,8 @@ from cerebench.contract.volumes import Volume, Volumes
 from cerebench.errors import BenchError, DataError, MethodError, PluginError, UsageError
 from cerebench.paths import cache_root
 from cerebench.plugins.hookspecs import hookimpl
-from cerebench.reconstruction import ReconstructionMethod
 from cerebench.templates import template_file, template_folder
+from cerebench.training.reconstruction import ReconstructionMethod
 from cerebench.training.slicewise import SliceTraining
 
 __all__ = [

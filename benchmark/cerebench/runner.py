@@ -13,13 +13,13 @@ from cerebench.paths import data_root as find_data_root
 from cerebench.plugins.registry import Registry
 from cerebench.processes import use_server
 from cerebench.request import Display, Quiet, Request, RunResult
-from cerebench.selection import patterns, select_cohorts, select_methods
+from cerebench.selection import choose_methods, patterns, select_cohorts
 from cerebench.store import Store
 
 if TYPE_CHECKING:
     from cerebench.executors.work import Event
     from cerebench.plan.cells import Job
-    from cerebench.plan.model import Plan
+    from cerebench.plan.model import Plan, Selected
 
 _WORKER_BYTES = 4 * 2**30
 
@@ -73,13 +73,14 @@ def execute(request: Request, display: Display) -> RunResult:
 
 
 def _plans(request: Request, registry: Registry, names: Sequence[str], display: Display) -> list[Plan]:
-    plans = [_plan(request, registry, name, display) for name in names]
+    chosen = choose_methods(request.methods, request.protocols, names, registry, display)
+    plans = [_plan(request, registry, name, methods, display) for name, methods in chosen.items()]
     for line in registry.warnings():  # now complete: what was selected has been loaded
         display.warn(line)
     return plans
 
 
-def _plan(request: Request, registry: Registry, name: str, display: Display) -> Plan:
+def _plan(request: Request, registry: Registry, name: str, methods: list[Selected], display: Display) -> Plan:
     from cerebench.plan.build import PlanBuilder
     from cerebench.plan.prepared import PreparedCases
     from cerebench.plan.sources import Sources
@@ -97,7 +98,6 @@ def _plan(request: Request, registry: Registry, name: str, display: Display) -> 
     prepared = PreparedCases(Preparer(cache, spec), dry=request.dry_run)
     cards = [Path(folder) for folder in request.cards]
     builder = PlanBuilder(protocol, preset_name, sources, prepared, spec, cards, run_provenance())
-    methods = select_methods(request.methods, registry, protocol)
     cohorts = select_cohorts(request.cohorts, registry, display)
     return builder.build(methods, cohorts, request.seeds, max(1, os.cpu_count() or 1), display.phase)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from cerebench.errors import BenchError, UsageError
@@ -41,32 +42,75 @@ def select_cohorts(wanted: str | Sequence[str], registry: Registry, display: Dis
     return chosen
 
 
-def select_methods(wanted: str | Sequence[str], registry: Registry, protocol: Protocol) -> list[Selected]:
-    """Selected methods of the protocol's task with their settings; ``variant=NAME`` stands for a named configuration.
+def choose_methods(
+    wanted: str | Sequence[str],
+    wanted_protocols: str | Sequence[str],
+    protocols: Sequence[str],
+    registry: Registry,
+    display: Display,
+) -> dict[str, list[Selected]]:
+    """Protocol → selected methods of its task with their settings; ``variant=NAME`` stands for a named configuration.
+
+    A protocol that only a glob brought in is left out if no selected method does its task. A method that only a glob
+    brought in is left out with a warning if a package that it requires is not installed.
 
     Raises:
-        UsageError: an unknown name, setting or variant, or a method that was named does another task.
+        UsageError: an unknown name, setting or variant; a method that was named does no selected protocol's task, or
+            not that of a protocol that was named, or misses a package.
         PluginError: a method that was named belongs to a broken plugin.
     """
-    from cerebench.plan.model import Selected
+    from cerebench.protocol import load_protocol
 
-    asked = patterns(wanted)
+    asked, named = patterns(wanted), set(patterns(wanted_protocols))
     exact = {pattern.partition("[")[0] for pattern in asked}
-    chosen = []
+    documents = {name: load_protocol(registry.protocol_file(name)) for name in protocols}
+    chosen: dict[str, list[Selected]] = {name: [] for name in protocols}
+    missing: dict[tuple[str, str], list[str]] = {}
     for text in registry.select("method", asked, load=True):
         name, overrides = parse_selection(text)
         cls = registry.load_method(name)
         values = _settings(cls, overrides)
-        cls.settings_for(protocol.default_preset, values)
+        lacks = next((item for item in cls.info.requires.items() if find_spec(item[0]) is None), None)
+        fitting = [title for title, document in documents.items() if document.task == cls.info.task]
+        if name in exact:
+            _refuse(cls, documents, set(fitting), named)
+            if lacks:
+                raise UsageError(_missing([name], *lacks))
+        elif fitting and lacks:
+            missing.setdefault(lacks, []).append(name)
+            continue
         words = ",".join(f"{key}={value}" for key, value in sorted(overrides.items()))
-        if cls.info.task == protocol.task:
-            chosen.append(Selected(cls, values, words))
-        elif name in exact:
-            raise UsageError(
-                f"method {name!r} does {cls.info.task}, protocol {protocol.name!r} asks for {protocol.task}; "
-                "choose another protocol or method"
-            )
-    return chosen
+        for title in fitting:
+            cls.settings_for(documents[title].default_preset, values)
+            chosen[title].append(_selected(cls, values, words))
+    for (package, requirement), names in missing.items():
+        display.warn(f"left out: {_missing(names, package, requirement)}")
+    found = {title: methods for title, methods in chosen.items() if methods or title in named}
+    if not found:
+        tasks = ", ".join(f"{title} ({document.task})" for title, document in documents.items())
+        raise UsageError(f"no selected method does the task of a selected protocol: {tasks}; see `bench list methods`")
+    return found
+
+
+def _selected(cls: type[Method], values: dict[str, Any], words: str) -> Selected:
+    from cerebench.plan.model import Selected
+
+    return Selected(cls, values, words)
+
+
+def _refuse(cls: type[Method], documents: dict[str, Protocol], fitting: set[str], named: set[str]) -> None:
+    """Raise if a method that was named does not fit a protocol that was named, or none that was selected."""
+    others = [title for title in documents if title not in fitting and (title in named or not fitting)]
+    if others:
+        raise UsageError(
+            f"method {cls.info.name!r} does {cls.info.task}, protocol {others[0]!r} asks for "
+            f"{documents[others[0]].task}; choose another protocol or method"
+        )
+
+
+def _missing(names: Sequence[str], package: str, wanted_by_pip: str) -> str:
+    need = f"method {names[0]} needs" if len(names) == 1 else f"methods {', '.join(names)} need"
+    return f"{need} the package {package}, which is not installed: pip install '{wanted_by_pip}'"
 
 
 def _settings(cls: type[Method], overrides: dict[str, Any]) -> dict[str, Any]:

@@ -59,6 +59,8 @@ class MethodInfo(BaseModel):
         citation: the paper, with year.
         reimplementation: True where the method was rebuilt from a public description without its authors' code.
         assumptions: what had to be assumed where the description is silent, one sentence each.
+        requires: packages that the method imports and a plain installation lacks: import name → what pip installs.
+            Without them ``all`` and globs leave the method out, with a warning. Their versions enter its keys.
         cost: ``iterative`` methods may be run on fewer columns by the ``quick`` preset.
     """
 
@@ -76,6 +78,7 @@ class MethodInfo(BaseModel):
     citation: str = ""
     reimplementation: bool = False
     assumptions: tuple[str, ...] = ()
+    requires: dict[str, str] = {}
     cost: Literal["light", "iterative"] = "light"
 
     @model_validator(mode="after")

@@ -29,7 +29,7 @@ def method_key(cls: type[Method], settings: MethodSettings) -> str:
             "settings": settings.model_dump(mode="json"),
             "api": API_VERSION,
             "loop": LOOP_VERSION,
-            "libraries": library_versions(KEYED_LIBRARIES),
+            "libraries": library_versions((*KEYED_LIBRARIES, *cls.info.requires)),
         }
     )
 
@@ -62,7 +62,7 @@ def stage_key(
             "settings": chosen,
             "api": API_VERSION,
             "loop": LOOP_VERSION,
-            "libraries": library_versions(KEYED_LIBRARIES),
+            "libraries": library_versions((*KEYED_LIBRARIES, *cls.info.requires)),
             "parent": parent,
             "modalities": list(modalities),
             "grid": dict(grid),

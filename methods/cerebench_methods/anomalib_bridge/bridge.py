@@ -30,6 +30,7 @@ def bridge_info(name: str, summary: str, citation: str) -> MethodInfo:
         unit="slice",
         stages=(PRETRAIN, Stage(name="fit")),
         citation=citation,
+        requires={"anomalib": "cerebench[anomalib]"},
         assumptions=(
             *ENCODER_ASSUMPTIONS,
             "The model is anomalib's own torch module; its feature extractor is replaced by our encoder.",

@@ -134,14 +134,24 @@ class DisentangledAnatomy(Method):
         return {name: crop_to(picture[:, 0], shape).float() * context.brain for name, picture in pictures.items()}
 
     def _restore(self, images: Tensor, context: PredictContext) -> Restoration:
+        """One by one: a class or an edge flips with the last bit, which depends on the size of a batch."""
+        import torch
+
+        parts = [
+            self._restore_one(image[None], brain[None], context.modalities)
+            for image, brain in zip(images, context.brain, strict=True)
+        ]
+        return Restoration(*(torch.cat(tensors) for tensors in zip(*parts, strict=True)))
+
+    def _restore_one(self, images: Tensor, inside: Tensor, modalities: tuple[str, ...]) -> Restoration:
         from cerebench_methods.disentangled_anatomy.losses import classes_of, restorer_view
         from cerebench_methods.disentangled_anatomy.operators import anatomical_image
 
-        if len(context.modalities) != 1 or context.modalities[0] not in MODALITIES:
-            raise MethodError(f"disentangled-anatomy tests T1 or T2 alone, found {'+'.join(context.modalities)}")
+        if len(modalities) != 1 or modalities[0] not in MODALITIES:
+            raise MethodError(f"disentangled-anatomy tests T1 or T2 alone, found {'+'.join(modalities)}")
         networks = self.networks.eval()
         canvas = canvas_shape(tuple(images.shape[2:]), self._stride())
-        image, brain = pad_to(images, canvas), pad_to(context.brain[:, None].to(images.dtype), canvas)
+        image, brain = pad_to(images, canvas), pad_to(inside[:, None].to(images.dtype), canvas)
         image = image * brain
         classes = classes_of(networks(image, brain), self.settings) * brain
         anatomy = anatomical_image(classes, self.settings.tissue_values, brain)
@@ -149,7 +159,7 @@ class DisentangledAnatomy(Method):
         vector = networks.modality(image, brain)
         looks = vector
         if not self.settings.reuse_modality:
-            mean = self.mean_vectors[MODALITIES.index(context.modalities[0])]
+            mean = self.mean_vectors[MODALITIES.index(modalities[0])]
             looks = mean.to(vector.device).expand_as(vector)
         healthy = networks.render(networks.restorer(seen), looks, brain)
         return Restoration(image, brain, anatomy, seen, healthy, vector)

@@ -47,6 +47,7 @@ def warp(image: Tensor, std: float, coarse: int = 8) -> Tensor:
     field = interpolate(
         torch.randn(len(image), 3, *sides, device=image.device), size=shape, mode="trilinear", align_corners=True
     )
+    field = field / field.std()  # interpolation has smoothed it
     identity = torch.eye(3, 4, device=image.device).expand(len(image), -1, -1)
     grid = affine_grid(identity, list(image.shape), align_corners=True)
     # grid_sample's coordinates run over the last axis first and span 2

@@ -43,6 +43,7 @@ class Radiomics(Method):
         modalities=frozenset({"t1c"}),
         inputs=frozenset({"lesion-mask"}),
         stages=(Stage(name="fit", data="labelled"),),
+        requires={"mirp": "cerebench[radiomics]"},
         citation=(
             "Zwanenburg A et al. The Image Biomarker Standardization Initiative. Radiology 295(2):328-338, 2020; "
             "features by mirp: Zwanenburg A, Löck S. Journal of Open Source Software 9(99):6413, 2024."
