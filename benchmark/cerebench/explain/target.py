@@ -77,7 +77,7 @@ def find_target(question: Question, registry: Registry, display: Display) -> Tar
         UsageError: an unknown name, a column that cannot be tested, or a case that is none of the tested ones.
         DataError: files of the column are faulty.
     """
-    from cerebench.runner import _plan
+    from cerebench.runner import _plans
 
     if question.seed < 0:
         raise UsageError(f"--seed {question.seed}: expected 0 or more")
@@ -96,7 +96,7 @@ def find_target(question: Question, registry: Registry, display: Display) -> Tar
         seeds=question.seed + 1,
         cards=question.cards,
     )
-    plan = _plan(request, registry, protocol, display)
+    (plan,) = _plans(request, registry, [protocol], display)
     for line in plan.notes:
         display.warn(line)
     job, cell = _cell(plan, question, variant)
