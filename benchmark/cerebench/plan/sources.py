@@ -197,7 +197,8 @@ def _imagined(card: Card, simulate: Simulate, cases: int) -> Listing:
         images = {kind: Path(layout.path(kind, **fields)) for kind in simulate.modalities}
         patient = language.render(layout.patient, fields)
         healthy = card.healthy or not simulate.slot(index).affected
-        listed.append(Case(id=name, patient=patient, cohort=card.name, images=images, healthy=healthy))
+        mask = None if healthy or layout.mask is None else Path(layout.path("mask", **fields))
+        listed.append(Case(id=name, patient=patient, cohort=card.name, images=images, healthy=healthy, mask=mask))
     policy = replace(layout.read_policy(), skull_stripped=True)
     return Listing(card, layout, tuple(listed), policy, "in-silico", Path(card.name), lesions=tuple(listed))
 

@@ -123,6 +123,13 @@ def test_dry_run_lists_cells_with_their_state_and_writes_nothing(toys, bench, tm
     assert again.out.count("to do") == 4  # what failed is tried again
 
 
+def test_dry_run_knows_sources_of_lesion_free_slices_before_their_twins_exist(bench, tmp_path, monkeypatch):
+    monkeypatch.setenv("CEREBENCH_CACHE", str(tmp_path / "cache"))
+    words = ["-p", "symmetry-transfer", "-m", "autoencoder", "--results", str(tmp_path / "none"), "--dry-run"]
+    fresh = bench("run", *words)
+    assert (fresh.code, fresh.out.count("to do")) == (0, 5)
+
+
 def test_json_has_exactly_the_contract(toys, bench):
     done = bench("leaderboard", "--results", str(toys.results), "--format", "json")
     assert (done.code, done.err) == (0, "")
