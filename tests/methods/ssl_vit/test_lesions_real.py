@@ -105,7 +105,6 @@ def test_real_tumours_are_cut_out_and_classified(tmp_path: Path) -> None:
 
 
 def test_radiomics_of_real_tumours_are_finite_and_their_volume_is_the_masks(tmp_path: Path) -> None:
-    pytest.importorskip("mirp", reason="needs mirp: pip install 'cerebench[radiomics]'")
     preparer = Preparer(tmp_path / "cache", PrepareSpec(spacing_mm=8.0))
     for case, policy in cases(tmp_path):
         entry = preparer.prepare(case, ("t1c",), policy)
