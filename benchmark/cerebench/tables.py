@@ -130,13 +130,22 @@ def _table(
         head, body = ["column", *turned[0][1:]], turned[1:]
     rule = _post_of(levels[0], post)
     what = f"{metric} ({levels[0]}{', ' + rule if levels[0] == 'voxel' or rule != 'raw' else ''})"
-    text = tabulate(body, headers=head, tablefmt=TABULATE[style], disable_numparse=True)
+    blocks = _blocks(head, body) if style == "table" else [(head, body)]
+    text = "\n\n".join(
+        tabulate(lines, headers=names, tablefmt=TABULATE[style], disable_numparse=True) for names, lines in blocks
+    )
     legend = [f"[{number}] {reason}" for reason, number in notes.items()]
     if any(entry.flagged for entry in table.values()):
         legend.append("† fewer than 100 patients: the interval may be too narrow")
     drawn = not any(row.get("interval") == "delong" for row in chosen)
     title = f"{what} with {'patient-bootstrap' if drawn else 'DeLong'} interval:"
     return "\n".join([title, "", text, *(["", *legend] if legend else [])])
+
+
+def _blocks(head: list[str], body: list[list[str]]) -> list[tuple[list[str], list[list[str]]]]:
+    """The table in pieces of at most ``_WIDE`` columns beside the first, for terminals."""
+    starts = range(1, max(len(head), 2), _WIDE)
+    return [([head[0], *head[at : at + _WIDE]], [[line[0], *line[at : at + _WIDE]] for line in body]) for at in starts]
 
 
 def _lost(rows: Sequence[Row], metric: str, chosen: Sequence[Row], healthy_only: bool) -> list[Row]:

@@ -203,6 +203,17 @@ def test_rules_at_percentiles_are_never_averaged_with_the_validation_point():
     assert cells(shown([row("a", 0.3), *slices], post="p95"))["a"] == ["0.300"]
 
 
+def test_many_methods_and_columns_are_printed_in_blocks_that_fit_a_terminal():
+    methods, columns = [f"m{at:02}" for at in range(14)], [f"c{at:02} t1" for at in range(16)]
+    rows = [row(name, index / 100, column) for index, name in enumerate(methods) for column in columns]
+    lines = shown(rows, style="table").splitlines()
+    heads = [line.split()[1:] for line in lines if line.startswith("column ")]
+    assert heads == [methods[:6], methods[6:12], methods[12:]]
+    assert sum(line.startswith("c07 t1 ") for line in lines) == 3
+    assert max(len(line) for line in lines if line.startswith("c")) < 120
+    assert len([line for line in shown(rows).splitlines() if line.startswith("| c07 t1")]) == 1
+
+
 def test_the_level_can_be_chosen_and_voxels_come_first():
     rows = [row("a", 0.2), row("a", 0.8, level="subject")]
     assert cells(shown(rows))["a"] == ["0.200"]
