@@ -7,6 +7,7 @@ from collections.abc import Callable
 from cerebench.api import hookimpl
 
 METHODS = {
+    "anoddpm": "cerebench_methods.baselines.anoddpm:AnoDdpm",
     "anomalib:fastflow": "cerebench_methods.anomalib_bridge.models:AnomalibFastflow",
     "anomalib:padim": "cerebench_methods.anomalib_bridge.models:AnomalibPadim",
     "anomalib:patchcore": "cerebench_methods.anomalib_bridge.models:AnomalibPatchcore",
@@ -25,6 +26,7 @@ METHODS = {
     "mirror-difference": "cerebench_methods.baselines.mirror_difference:MirrorDifference",
     "padim": "cerebench_methods.baselines.padim:Padim",
     "patchcore": "cerebench_methods.baselines.patchcore:Patchcore",
+    "patched-ddpm": "cerebench_methods.baselines.patched_ddpm:PatchedDdpm",
     "radiomics": "cerebench_methods.radiomics.method:Radiomics",
     "reverse-distillation": "cerebench_methods.baselines.reverse_distillation:ReverseDistillation",
     "riad": "cerebench_methods.baselines.riad:Riad",

@@ -69,7 +69,7 @@ class AnoDdpm(DiffusionMethod):
             "blocks": 1,
             "attention_levels": 0,
             "jump": 50,
-            "steps": 120,
+            "steps": 75,
             "batch_size": 8,
             "learning_rate": 5e-3,
         },

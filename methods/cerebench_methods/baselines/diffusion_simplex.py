@@ -16,7 +16,7 @@ REACH = 0.5
 """Squared distance up to which a lattice point acts, in units of the skewed lattice."""
 
 DIRECTIONS = 16
-DEVIATION = 0.00656
+DEVIATION = 0.0054323
 """Standard deviation of one octave of unit amplitude, measured."""
 
 MASK = 0xFFFFFFFF
@@ -75,11 +75,7 @@ def octave_noise(
         generator: of the CPU; torch's global one if ``None``.
     """
     fields = shape[0] * shape[1]
-    shown = [
-        octave
-        for octave in range(octaves)
-        if octave == 0 or wavelength_mm / 2**octave >= 2 * max(spacing)
-    ]
+    shown = [octave for octave in range(octaves) if octave == 0 or wavelength_mm / 2**octave >= 2 * max(spacing)]
     total = torch.zeros(fields, *shape[2:])
     for octave in shown:
         seeds = torch.randint(2**31, (fields,), generator=generator)

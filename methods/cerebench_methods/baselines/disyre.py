@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -33,8 +33,8 @@ class Disyre(ReconstructionMethod):
         ),
         reimplementation=True,
         assumptions=(
-            "Shape (rectangle, frayed ellipse), texture (own, of another slice), change of intensity and severity of an "
-            "anomaly are drawn independently, which is our reading of the disentangled generation.",
+            "Shape (rectangle, frayed ellipse), texture (own, of another slice), change of intensity and severity are "
+            "drawn independently, which is our reading of the disentangled generation.",
             "Severity is an additional constant channel instead of an embedded time step, and falls evenly.",
             "MONAI's DynUNet instead of the U-Net of diffusion models.",
             "Whole slices instead of overlapping patches of several slices.",
@@ -46,6 +46,7 @@ class Disyre(ReconstructionMethod):
         """Anomalies, restoration, size of the network.
 
         Attributes:
+            loss: between restored and healthy slice.
             restorations: severities from 1 down at which a slice is restored.
             least_side: least side of an anomaly as a share of the slice's.
             most_side: greatest side of an anomaly as a share of the slice's.
@@ -55,10 +56,11 @@ class Disyre(ReconstructionMethod):
             depth: its levels.
         """
 
+        loss: Literal["l1", "mse", "ssim"] = "mse"
         restorations: int = Field(5, ge=1, le=100)
-        least_side: float = Field(0.05, gt=0, le=1)
-        most_side: float = Field(0.4, gt=0, le=1)
-        shift: float = Field(0.6, gt=0)
+        least_side: float = Field(0.1, gt=0, le=1)
+        most_side: float = Field(0.5, gt=0, le=1)
+        shift: float = Field(1.0, gt=0)
         texture_mm: float = Field(12.0, gt=0)
         width: int = Field(32, ge=8, multiple_of=8)
         depth: int = Field(4, ge=3, le=6)
@@ -67,9 +69,11 @@ class Disyre(ReconstructionMethod):
         "mock": {
             "width": 8,
             "depth": 3,
-            "steps": 50,
+            "steps": 120,
             "batch_size": 8,
-            "learning_rate": 5e-3,
+            "learning_rate": 1e-2,
+            "least_side": 0.2,
+            "most_side": 0.6,
             "restorations": 2,
         },
         "quick": {
@@ -78,7 +82,7 @@ class Disyre(ReconstructionMethod):
             "steps": 200,
             "batch_size": 8,
             "learning_rate": 1e-2,
-            "restorations": 3,
+            "restorations": 1,
         },
         "nightly": {"width": 16, "steps": 600, "batch_size": 16, "learning_rate": 5e-3},
         "standard": {},

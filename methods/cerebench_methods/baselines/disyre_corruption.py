@@ -1,6 +1,6 @@
-"""Synthetic anomalies of gradual severity in healthy slices; imported while training. Draws come from torch's generator.
+"""Synthetic anomalies of gradual severity in healthy slices; imported while training.
 
-An anomaly has a shape, a content and a severity, drawn independently of each other.
+An anomaly has a shape, a content and a severity, drawn independently of each other from torch's generator.
 """
 
 from __future__ import annotations

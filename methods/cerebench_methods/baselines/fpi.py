@@ -56,7 +56,15 @@ class ForeignPatchInterpolation(Method):
         depth: int = Field(4, ge=3, le=6)
 
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
-        "mock": {"width": 8, "depth": 3, "steps": 60, "batch_size": 8, "learning_rate": 1e-2},
+        "mock": {
+            "width": 8,
+            "depth": 3,
+            "steps": 200,
+            "batch_size": 8,
+            "learning_rate": 1e-2,
+            "least_side": 0.2,
+            "most_side": 0.6,
+        },
         "quick": {"width": 8, "depth": 3, "steps": 200, "batch_size": 8, "learning_rate": 5e-3},
         "nightly": {"width": 16, "steps": 600, "batch_size": 16, "learning_rate": 3e-3},
         "standard": {},

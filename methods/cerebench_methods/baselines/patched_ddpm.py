@@ -74,7 +74,7 @@ class PatchedDdpm(DiffusionMethod):
             "blocks": 1,
             "attention_levels": 0,
             "patches": 2,
-            "steps": 120,
+            "steps": 75,
             "batch_size": 8,
             "learning_rate": 5e-3,
         },

@@ -1,8 +1,8 @@
-"""One thread for tiny networks, and T1/T2 pairs of in-silico heads with their true tissues."""
+"""T1/T2 pairs of in-silico heads with their true tissues."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -10,16 +10,6 @@ import numpy as np
 import pytest
 
 from cerebench.api import Volume
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    import torch
-
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @cache

@@ -1,8 +1,8 @@
-"""One thread for tiny networks, phantom heads, and one small trained method for the whole folder."""
+"""Phantom heads, and one small trained method for the whole folder."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -14,16 +14,6 @@ from cerebench.api import FitRun, Volume, Volumes
 from cerebench_methods.symmetry_inverse.method import SymmetryInverse
 
 SPACING = (4.0, 4.0, 4.0)
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    import torch
-
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @cache
