@@ -132,6 +132,11 @@ class Method:
             found = f"(found {first.get('input')!r})"
             raise UsageError(f"setting {name!r} of method {cls.info.name!r}: {first['msg']} {found}") from None
 
+    @classmethod
+    def remark(cls, settings: Any) -> str:
+        """Further words for ``training_source``, such as where an encoder's weights come from. Optional."""
+        return ""
+
     def build(self, modalities: tuple[str, ...], shape: tuple[int, ...], spacing: tuple[float, ...]) -> None:
         """Create networks and buffers as attributes, from the settings alone.
 

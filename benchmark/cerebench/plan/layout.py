@@ -113,6 +113,7 @@ class CellLayout:
     ) -> Job:
         """All cells of one artefact; ``chain`` are its training stages, ``source`` the words for their data."""
         artefact = chain[-1].path if chain else None
+        source = "; ".join(filter(None, (source, selected.cls.remark(settings))))
         own = keys.method_key(selected.cls, settings)
         references: dict[str, ReferenceCell] = {}
         evaluations: list[EvaluationCell] = []

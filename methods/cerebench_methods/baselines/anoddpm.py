@@ -28,8 +28,7 @@ class AnoDdpm(DiffusionMethod):
         ),
         reimplementation=True,
         assumptions=(
-            "Wavelengths of the noise are given in mm: the paper's 64 pixels as 64 mm; octaves below two pixels are left "
-            "out.",
+            "Wavelengths are given in mm, the paper's 64 pixels as 64 mm; octaves below two pixels are left out.",
             "The noise is scaled to unit variance and drawn in two dimensions, with a hash for a permutation table.",
             "Deterministic steps (DDIM) that skip time steps instead of ancestral sampling over all of them.",
             "Time steps after the start of restoration are not trained, because they are never used.",
@@ -59,7 +58,7 @@ class AnoDdpm(DiffusionMethod):
             "blocks": 1,
             "attention_levels": 0,
             "jump": 125,
-            "steps": 60,
+            "steps": 40,
             "batch_size": 8,
             "learning_rate": 5e-3,
         },

@@ -118,7 +118,7 @@ class DiffusionMethod(ReconstructionMethod):
         return clean
 
     def parts(self, device: Any) -> list[Tensor]:
-        """Masks ``[1, 1, *canvas]`` of what is noised together in a prediction; they cover the canvas: one, all of it."""
+        """Masks ``[1, 1, *canvas]`` that cover the canvas, of what is noised together in a prediction: all at once."""
         import torch
 
         return [torch.ones(1, 1, *self.canvas, device=device)]

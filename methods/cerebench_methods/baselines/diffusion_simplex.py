@@ -36,7 +36,8 @@ def simplex_noise(seeds: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
     back = (i + j) * UNSKEW
     x0, y0 = x - (i - back), y - (j - back)
     lower = (x0 > y0).to(x0.dtype)
-    corners = ((0.0, 0.0), (lower, 1 - lower), (1.0, 1.0))
+    none = torch.zeros_like(lower)
+    corners = ((none, none), (lower, 1 - lower), (none + 1, none + 1))
     total = torch.zeros(len(seeds), len(rows), len(columns), device=rows.device, dtype=rows.dtype)
     angles = torch.arange(DIRECTIONS, device=rows.device, dtype=rows.dtype) * (2 * math.pi / DIRECTIONS)
     cosines, sines = angles.cos(), angles.sin()

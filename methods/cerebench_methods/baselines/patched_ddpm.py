@@ -21,13 +21,13 @@ class PatchedDdpm(DiffusionMethod):
 
     info = MethodInfo(
         name="patched-ddpm",
-        summary="Diffusion model that denoises one patch of a slice at a time; score: difference of the stitched slice.",
+        summary="Diffusion model that denoises a slice patch by patch; score: difference to the stitched slice.",
         supervision="healthy",
         unit="slice",
         citation=(
             "Behrendt F, Bhattacharya D, Krüger J, Opfer R, Schlaefer A. Patched diffusion models for unsupervised "
-            "anomaly detection in brain MRI. Medical Imaging with Deep Learning (MIDL), PMLR 227:1019-1032, 2024; arXiv "
-            "2303.03758, 2023."
+            "anomaly detection in brain MRI. Medical Imaging with Deep Learning (MIDL), PMLR 227:1019-1032, 2023; "
+            "arXiv 2303.03758."
         ),
         reimplementation=True,
         assumptions=(
@@ -64,7 +64,7 @@ class PatchedDdpm(DiffusionMethod):
             "blocks": 1,
             "attention_levels": 0,
             "patches": 2,
-            "steps": 60,
+            "steps": 40,
             "batch_size": 8,
             "learning_rate": 5e-3,
         },

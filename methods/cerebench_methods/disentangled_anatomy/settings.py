@@ -82,7 +82,7 @@ TRAINED = tuple(
 
 PRESETS: Mapping[str, Mapping[str, Any]] = {
     "mock": {"width": 4, "depth": 1, "code": 4, "render_width": 4, "steps": 40, "crop": 16, "learning_rate": 1e-2},
-    "quick": {"width": 8, "depth": 2, "render_width": 8, "steps": 120, "crop": 24, "learning_rate": 1e-2},
+    "quick": {"width": 4, "depth": 2, "render_width": 4, "steps": 100, "crop": 24, "learning_rate": 1e-2},
     "nightly": {"width": 8, "depth": 2, "render_width": 8, "steps": 600, "crop": 32, "learning_rate": 1e-2},
     "standard": {},
     "paper": {"width": 32, "render_width": 32, "steps": 50_000, "crop": 96},

@@ -25,6 +25,16 @@ class FeatureMethod(Method):
     class Settings(EncoderSettings):
         """Those of the encoder."""
 
+    @classmethod
+    def remark(cls, settings: Any) -> str:
+        """Where the encoder's weights come from."""
+        known = {
+            SELF_SUPERVISED: "encoder self-supervised on the same slices",
+            RANDOM: "encoder with random weights",
+            HUB: f"encoder with the published weights of {settings.encoder}",
+        }
+        return known.get(settings.weights, f"encoder with weights from {Path(settings.weights).name}")
+
     def build(self, modalities: tuple[str, ...], shape: tuple[int, ...], spacing: tuple[float, ...]) -> None:
         """Create the encoder for slices of ``shape``."""
         from cerebench_methods.features.encoder import SliceEncoder

@@ -34,6 +34,13 @@ def test_joint_training_sees_every_modality_one_at_a_time(plan, learner):
     assert job.evaluations[0].identity.training_source == "normals healthy subjects (real), t1+t2 jointly"
 
 
+def test_a_methods_remark_is_part_of_the_training_source(plan, learner, monkeypatch):
+    cls = learner()
+    monkeypatch.setattr(cls, "remark", classmethod(lambda cls, settings: "weights from elsewhere"))
+    sources = {cell.identity.training_source for job in plan(cls).jobs for cell in job.evaluations}
+    assert sources == {"normals healthy subjects (real); weights from elsewhere"}
+
+
 def test_paired_training_sees_all_modalities_as_channels(plan, learner):
     (job,) = plan(learner(training="paired")).jobs
     assert {ref.modalities for ref in job.stages[0].train} == {("t1", "t2")}

@@ -39,7 +39,7 @@ class Knows(torch.nn.Module):
     def forward(self, noised: torch.Tensor, times: torch.Tensor) -> torch.Tensor:
         self.times.append(int(times[0]))
         share = kept_share(int(times[0]))
-        return (noised - share**0.5 * self.clean) / (1 - share) ** 0.5
+        return torch.as_tensor((noised - share**0.5 * self.clean) / (1 - share) ** 0.5)
 
 
 def test_schedule_is_linear() -> None:

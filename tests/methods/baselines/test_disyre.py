@@ -82,7 +82,7 @@ def test_path_leads_through_the_lower_severities(monkeypatch: pytest.MonkeyPatch
     anomaly = torch.randn(3, 1, *SHAPE)
 
     def knows(padded: torch.Tensor, severities: torch.Tensor) -> torch.Tensor:
-        seen.append((padded - healthy, severities.unique().item()))
+        seen.append((padded - healthy, float(severities[0])))
         return healthy
 
     monkeypatch.setattr(method, "restored_once", knows)
@@ -119,19 +119,19 @@ def test_network_is_told_the_severity() -> None:
 
 def test_takes_away_part_of_an_anomaly(tmp_path: Path) -> None:
     train, validation = (mock_volumes(Disyre.info, count, seed=count) for count in (6, 2))
-    method = built(steps=150, shift=0.8)
+    method = built(steps=150)
     method.build(("t1",), train[0].image.shape[1:3], SPACING)
     method.fit(train, validation, FitRun(torch.device("cpu"), "32-true", 0, tmp_path))
     healthy = torch.stack(list(validation.slices()))
     torch.manual_seed(5)
     severities = torch.full((len(healthy),), 1.0)
-    ill = corrupted(healthy, severities, 0.2, 0.4, 0.8, method.cell)
+    ill = corrupted(healthy, severities, 0.2, 0.5, 1.0, method.cell)
 
     with torch.no_grad():
         restored = method.restored_once(ill, severities)
 
     where = (ill - healthy).abs() > 0.1
-    assert (restored - healthy)[where].abs().mean() < 0.8 * (ill - healthy)[where].abs().mean()
+    assert (restored - healthy)[where].abs().mean() < 0.9 * (ill - healthy)[where].abs().mean()
 
 
 @pytest.mark.parametrize("preset", sorted(Disyre.presets))

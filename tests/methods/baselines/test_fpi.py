@@ -68,11 +68,14 @@ def test_rectangles_lie_about_brain_and_have_the_set_sides() -> None:
 
 def test_patches_are_blended_by_the_factor_that_is_to_be_predicted() -> None:
     torch.manual_seed(1)
-    slices = torch.cat([discs([9], 0.3), discs([7], 0.9)]).repeat(20, 1, 1, 1)
+    pair = torch.cat([discs([9], 0.3), discs([7], 0.9)])
 
-    blended, factors = interpolated(slices, 0.2, 0.5)
+    drawn = [interpolated(pair, 0.2, 0.5) for _ in range(20)]
 
-    foreign, both = slices.roll(1, 0), (slices * slices.roll(1, 0)) > 0
+    blended, factors = (torch.cat([one[part] for one in drawn]) for part in (0, 1))
+    slices = pair.repeat(20, 1, 1, 1)
+    foreign = pair.flip(0).repeat(20, 1, 1, 1)
+    both = (slices * foreign) > 0
     np.testing.assert_allclose(blended.numpy(), ((1 - factors) * slices + factors * foreign).numpy(), atol=1e-6)
     assert factors[~both].abs().max() == 0
     peaks = factors.amax((1, 2, 3))
@@ -82,7 +85,7 @@ def test_patches_are_blended_by_the_factor_that_is_to_be_predicted() -> None:
 
 def test_loss_is_the_cross_entropy_of_the_factor(monkeypatch: pytest.MonkeyPatch) -> None:
     """scikit-learn knows hard labels only: both outcomes, weighted by the factor."""
-    method = built()
+    method = built(least_side=0.1, most_side=0.4)
     monkeypatch.setattr(method, "logits", lambda blended: 3 * blended[:, :1] - 1)
     batch = torch.rand(6, 1, *SHAPE) + 0.01
 

@@ -99,7 +99,7 @@ def test_loss_is_that_of_the_hidden_patch() -> None:
 
 
 def test_gaps_are_refused() -> None:
-    with pytest.raises(UsageError, match="2 patches of side 0.4 do not cover"):
+    with pytest.raises(UsageError, match=r"2 patches of side 0\.4 do not cover"):
         built(side=0.4, patches=2)
 
 

@@ -152,6 +152,19 @@ def test_all_methods_of_the_family_share_one_artefact(preset: str) -> None:
     assert all(torch.equal(weights[0][key], one[key]) for one in weights for key in weights[0])
 
 
+def test_rows_say_where_the_weights_come_from() -> None:
+    words = [
+        Padim.remark(Padim.settings_for("quick", {"weights": weights}))
+        for weights in ("self-supervised", "random", "hub", "/data/encoders/resnet.safetensors")
+    ]
+    assert words == [
+        "encoder self-supervised on the same slices",
+        "encoder with random weights",
+        "encoder with the published weights of resnet18",
+        "encoder with weights from resnet.safetensors",
+    ]
+
+
 @pytest.mark.parametrize("layers", [(), (2, 1), (4,)])
 def test_layers_that_the_encoder_has_not_are_refused(layers: tuple[int, ...]) -> None:
     method = Padim(Padim.settings_for("mock", {"layers": layers}))
