@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from cerebench.api import MethodInfo
+from cerebench.api import MethodInfo, UsageError
 from cerebench_methods.baselines.diffusion_method import TIMESTEPS, DiffusionMethod
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ class PatchedDdpm(DiffusionMethod):
             "batch_size": 8,
             "learning_rate": 5e-3,
         },
-        "nightly": {"width": 16, "depth": 3, "blocks": 1, "steps": 500, "batch_size": 8, "learning_rate": 2e-3},
+        "nightly": {"width": 16, "depth": 3, "blocks": 1, "steps": 450, "batch_size": 4, "learning_rate": 2e-3},
         "standard": {},
         "paper": {"width": 128, "steps": 300_000, "batch_size": 32, "learning_rate": 1e-4},
     }
@@ -89,8 +89,6 @@ class PatchedDdpm(DiffusionMethod):
         Raises:
             UsageError: patches leave gaps, or ``jump`` does not fit.
         """
-        from cerebench.api import UsageError
-
         settings = self.settings
         if settings.side * settings.patches < 1:
             raise UsageError(
