@@ -89,12 +89,12 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
     "quick": {
         **_SMALL,
         "width": 8,
-        "steps": 400,
-        "vae_steps": 200,
+        "steps": 220,
+        "vae_steps": 120,
         "batch_size": 8,
         "learning_rate": 1e-2,
         "vae_learning_rate": 3e-3,
-        "adapt_epochs": 3,
+        "adapt_epochs": 1,
     },
     "nightly": {
         "latent": 512,

@@ -63,7 +63,13 @@ def test_unwritable_results_folder_is_named(world, tmp_path):
 
 
 def test_interrupt_ends_with_130_and_a_rerun_completes(world):
-    process = subprocess.Popen(command(world, "--methods", "toy-good,toy-hangs"), stderr=subprocess.PIPE, text=True)
+    # a shell that starts the tests in the background makes all of them ignore the signal
+    process = subprocess.Popen(
+        command(world, "--methods", "toy-good,toy-hangs"),
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     assert process.stderr is not None
     for line in process.stderr:
         if "on toy-lesion-t2: ok" in line:
