@@ -32,11 +32,11 @@ def predicted(method: SymmetryInverse, *volumes: Volume) -> Prediction:
         return method.predict(*batch(*volumes))
 
 
-def with_lesion(volume: Volume) -> tuple[Volume, np.ndarray]:
-    """The head with a bright ball of 36 mm in its right hemisphere, and the ball."""
+def with_lesion(volume: Volume, radius: float = 4.5) -> tuple[Volume, np.ndarray]:
+    """The head with a bright ball of 36 mm, or of another radius in voxels, in its right hemisphere, and the ball."""
     brain = np.asarray(volume.brain)
     places = np.indices(brain.shape) - ((np.array(brain.shape) - 1) / 2 + [7, -3, 3])[:, None, None, None]
-    ball = (np.sum(np.square(places), axis=0) <= 4.5**2) & brain
+    ball = (np.sum(np.square(places), axis=0) <= radius**2) & brain
     return Volume(np.where(ball, 1.4, volume.image).astype(np.float32), brain, volume.spacing, ("t1",)), ball
 
 
@@ -51,7 +51,13 @@ def method(healthy: MemoryVolumes, train: Callable, tmp_path_factory: pytest.Tem
     return train(healthy, MemoryVolumes([]), tmp_path_factory.mktemp("trained"), **TRAINED)
 
 
-def test_flags_a_lesion_it_never_saw(method: SymmetryInverse, head: Callable[..., Volume]) -> None:
+SMALLER = pytest.mark.xfail(strict=True, reason="a ball of 28 mm in all its slices: 83 % at this small size")
+
+
+@pytest.mark.parametrize(("radius", "least"), [(4.5, 32), pytest.param(3.5, 9, marks=SMALLER)])
+def test_flags_a_lesion_it_never_saw(
+    method: SymmetryInverse, head: Callable[..., Volume], radius: float, least: int
+) -> None:
     """Slices through a planted asymmetric lesion lie above the 95th percentile of held-out healthy slices."""
     held_out = [head(seed) for seed in range(20, 26)]
     brains = [np.asarray(volume.brain).sum((0, 1)) > 100 for volume in held_out]
@@ -60,9 +66,9 @@ def test_flags_a_lesion_it_never_saw(method: SymmetryInverse, head: Callable[...
 
     flagged, hits = [], []
     for volume in held_out:
-        damaged, ball = with_lesion(volume)
+        damaged, ball = with_lesion(volume, radius)
         found = predicted(method, damaged)
-        through = ball.sum((0, 1)) >= 0.5 * ball.sum((0, 1)).max()
+        through = ball.sum((0, 1)) >= least
         flagged += (found.slice_scores[0].numpy()[through] > np.quantile(scores, 0.95)).tolist()
         mirror = np.flip(ball, 0) & np.asarray(volume.brain)
         hits.append(found.maps[0].numpy()[ball].mean() > 2 * found.maps[0].numpy()[mirror & ~ball].mean())
