@@ -69,7 +69,8 @@ class PlanBuilder:
 
     def _groups(self, selected: Selected, columns: Sequence[Column]) -> list[Group]:
         limit = self._plan.preset.iterative_columns
-        return group_columns(selected.cls.info, columns, limit, self._material.learnable)
+        first = self._plan.protocol.select.lesion
+        return group_columns(selected.cls.info, columns, limit, self._material.learnable, first)
 
     def _skip(self, selected: Selected, item: NoColumn, seed: int) -> None:
         identity = self._layout.identity(selected, item.cohort, item.modality, seed, None, "")

@@ -28,6 +28,7 @@ def group_columns(
     columns: Sequence[Column],
     limit: int | None,
     learnable: Callable[[MethodInfo, Provenance], tuple[str, ...]],
+    first: Sequence[str] = (),
 ) -> list[Group]:
     """Groups of a method.
 
@@ -35,12 +36,13 @@ def group_columns(
         info: which modalities it does and how it is trained.
         columns: columns with data.
         limit: columns that an iterative method runs on; ``None`` for all.
+        first: cohorts whose columns such a method takes before others.
         learnable: modalities with training data, for artefacts trained on several: they follow from the protocol, so
             that a row does not depend on which other columns were selected.
     """
     mine = [column for column in columns if not info.modalities or column.modality in info.modalities]
     if info.cost == "iterative" and limit is not None:
-        mine = mine[:limit]
+        mine = sorted(mine, key=lambda column: column.cohort not in first)[:limit]
     groups = []
     for provenance in dict.fromkeys(column.pool.provenance for column in mine):
         part = [column for column in mine if column.pool.provenance == provenance]
