@@ -4,7 +4,7 @@
 
 Prints median wall times and processor times (which matter on a busy machine), beside a bare Python and one that imports
 a YAML parser. ``--plugins`` adds that many fake plugin packages to the path. Ends with exit code 1 if a median is above
-the limit.
+the limit, or if one of these packages was imported.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ COMMANDS = (
     ["list", "cohorts"],
     ["list", "protocols"],
     ["list", "metrics"],
+    ["list", "reporters"],
 )
 FLOORS = {"python": "pass", "python + yaml": "import yaml"}
 BENCH = "import sys; from cerebench.cli.main import main; main(sys.argv[1:])"
@@ -57,13 +58,16 @@ def main() -> int:
         rows = {name: measure(["-c", code], options.repeats, environment) for name, code in FLOORS.items()}
         for words in COMMANDS:
             rows[f"bench {' '.join(words)}"] = measure(["-c", BENCH, *words], options.repeats, environment)
+        imported = sorted(path.stem for path in Path(folder).glob("*.imported"))
     print(f"medians of {options.repeats}, {options.plugins} extra plugins, Python {sys.version.split()[0]}")
     for name, (wall, processor) in rows.items():
         print(f"{name:<22} {wall:6.3f} s, {processor:6.3f} s of processor")
     slow = [name for name, (wall, _) in rows.items() if name not in FLOORS and wall > options.limit]
     if slow:
         print(f"above {options.limit} s: {', '.join(slow)}")
-    return 1 if slow else 0
+    if imported:
+        print(f"imported by a listing: {', '.join(imported)}")
+    return 1 if slow or imported else 0
 
 
 def measure(arguments: list[str], repeats: int, environment: dict[str, str]) -> tuple[float, float]:
@@ -81,10 +85,10 @@ def measure(arguments: list[str], repeats: int, environment: dict[str, str]) -> 
 
 
 def add_plugin(site: Path, index: int) -> None:
-    """Write a plugin package that fails when imported, and its installation record."""
+    """Write a plugin package that leaves a mark when imported, and its installation record."""
     package = f"startup_{index}"
     (site / package).mkdir()
-    (site / package / "__init__.py").write_text("raise ImportError('a listing imported a plugin')\n")
+    (site / package / "__init__.py").write_text(f"open({str(site / package)!r} + '.imported', 'w').close()\n")
     (site / package / "cerebench.yaml").write_text(MANIFEST.format(index=index, package=package))
     record = site / f"{package}-1.0.dist-info"
     record.mkdir()

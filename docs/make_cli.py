@@ -17,7 +17,7 @@ from typing import Any
 from cerebench.cli.main import COMMANDS
 
 PAGE = Path(__file__).with_name("cli.md")
-KINDS = ("methods", "cohorts", "protocols", "metrics")
+KINDS = ("methods", "cohorts", "protocols", "metrics", "reporters")
 
 HEAD = """# Command line
 
@@ -45,6 +45,7 @@ Errors are one sentence on the error stream; warnings go there too, so that stan
 | `CEREBENCH_DATA` | the data root where no `--data-root` is given |
 | `CEREBENCH_CACHE` | folder of prepared volumes and in-silico twins; default: the platform's cache folder |
 | `CEREBENCH_PLUGINS`, `CEREBENCH_BLOCK_PLUGINS`, `CEREBENCH_STRICT_PLUGINS` | [which plugins are used](plugins.md) |
+| `CEREBENCH_WRITABLE` | further folders that [methods may write to](reporters.md#what-contains-a-plugin) |
 
 JSON: `bench list … --json`, `bench show … --json`, `bench data status --json`, `bench plugins … --json`,
 `bench doctor --json` and `bench leaderboard --format json` ([its fields](results.md#leaderboard-json)).

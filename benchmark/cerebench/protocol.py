@@ -44,10 +44,18 @@ class Training(_Part):
 
 
 class Selection(_Part):
-    """Cohorts whose validation splits fix the thresholds: ``lesion`` for Dice, ``healthy`` for the FPR points."""
+    """Cohorts whose validation splits fix the thresholds.
+
+    Attributes:
+        lesion: for Dice, slices and subjects.
+        healthy: for the points of healthy false-positive rates, and subjects.
+        balanced: for a second Dice threshold, on which every kind of lesion weighs the same; its decisions are metrics
+            of their own. Empty for none.
+    """
 
     lesion: tuple[str, ...] = ()
     healthy: tuple[str, ...] = ()
+    balanced: tuple[str, ...] = ()
 
 
 class Testing(_Part):
@@ -105,6 +113,8 @@ class Preset(_Part):
         spacing_mm: isotropic voxel size of the prepared volumes.
         twins: size of the in-silico cohorts.
         timeout_s: limit of one cell (training stages get ``train_timeout_s``).
+        balanced_cases: validation cases of a cohort that serve the balanced selection at most; 0 for no such selection,
+            ``None`` for all.
         iterative_columns: methods that declare ``cost: iterative`` run on at most so many columns; None for all.
         precision: Lightning Fabric precision word for training and prediction on a GPU.
         slice_batch: slices a batch at prediction, before the out-of-memory back-off.
@@ -117,6 +127,7 @@ class Preset(_Part):
     twins: Twin = Twin()
     timeout_s: float = Field(3600, gt=0)
     train_timeout_s: float = Field(6 * 3600, gt=0)
+    balanced_cases: int | None = Field(None, ge=0)
     iterative_columns: int | None = None
     precision: str = "32-true"
     slice_batch: int = Field(64, ge=1)

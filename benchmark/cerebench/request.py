@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from cerebench.executors.work import Event
     from cerebench.plan.cells import Job
     from cerebench.plan.model import Plan
+    from cerebench.reporting.reporter import Reporter
 
 
 class Display(Protocol):
@@ -55,7 +56,8 @@ class Request:
     """What to run; the fields are the options of ``bench run``.
 
     Attributes:
-        methods: ``all``, globs, or names with settings in brackets; text with commas or a sequence.
+        methods: ``all``, globs, names with settings in brackets, ``path/to/file.py:MyMethod``; text with commas or a
+            sequence.
         cohorts: ``all``, globs or names.
         protocols: ``all``, globs or names.
         preset: preset name, ``None`` for the protocol's default.
@@ -71,6 +73,8 @@ class Request:
         workers: worker processes on each device; ``None`` for one a GPU, one for every core and 4 GiB on the CPU.
         threads: CPU threads of one worker; with one (the default) results do not depend on the number of cores.
         memory_limit_gib: resident memory of one worker; ``None`` for its share of 90 % of the machine's.
+        reporters: who is told of the run: names with settings in brackets, text with commas or a sequence, which may
+            also hold objects of :class:`cerebench.api.Reporter`.
     """
 
     methods: str | Sequence[str] = "all"
@@ -89,6 +93,7 @@ class Request:
     workers: int | None = None
     threads: int = 1
     memory_limit_gib: float | None = None
+    reporters: str | Sequence[str | Reporter] = ()
 
     def __post_init__(self) -> None:
         for option, value in (("seeds", self.seeds), ("workers", self.workers), ("threads", self.threads)):

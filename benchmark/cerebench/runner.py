@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cerebench.broadcast.broadcast import Broadcast
+from cerebench.broadcast.choose import choose_reporters
 from cerebench.errors import UsageError
 from cerebench.paths import cache_root
 from cerebench.paths import data_root as find_data_root
@@ -56,6 +58,7 @@ def execute(request: Request, display: Display) -> RunResult:
     registry = Registry.discover([Path(folder) for folder in request.cards])
     targets = devices(request.device)
     names = registry.select("protocol", patterns(request.protocols))
+    broadcast = Broadcast(choose_reporters(request.reporters, registry), store, display.warn)
     if request.dry_run:
         plans = _plans(request, registry, names, display)
         return _planned(request, store, plans, shard, display)
@@ -65,11 +68,12 @@ def execute(request: Request, display: Display) -> RunResult:
             use_server(warm=True)  # a first run surely needs it: its imports pass while cases are made ready
         plans = _plans(request, registry, names, display)
         result = _planned(request, store, plans, shard, display)
-        try:
-            _run_jobs(request, store, targets, plans, shard, display, result)
-        finally:
-            store.sweep()
-        return _finish(store, result, shard)
+        with broadcast.run(result, shard):
+            try:
+                _run_jobs(request, store, targets, plans, shard, display, broadcast, result)
+            finally:
+                store.sweep()
+            return _finish(store, result, shard)
 
 
 def _plans(request: Request, registry: Registry, names: Sequence[str], display: Display) -> list[Plan]:
@@ -119,6 +123,7 @@ def _run_jobs(
     plans: list[Plan],
     shard: tuple[int, int],
     display: Display,
+    broadcast: Broadcast,
     result: RunResult,
 ) -> None:
     from cerebench.manifest import write_manifest
@@ -132,7 +137,9 @@ def _run_jobs(
     def listen(job: Job, event: Event) -> None:
         if event.kind == "end" and event.what == "evaluate" and event.status == "ok":
             result.evaluated += 1
-        display.event(job, event)
+        broadcast.event(job, event)
+        if event.kind != "case":
+            display.event(job, event)
 
     if request.in_process:
         from cerebench.executors.local import run_in_process

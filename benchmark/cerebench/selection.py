@@ -7,6 +7,8 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from cerebench.errors import BenchError, UsageError
+from cerebench.plugins.entries import LOCAL
+from cerebench.plugins.local_methods import is_reference
 from cerebench.plugins.registry import Registry
 from cerebench.protocol import Protocol
 from cerebench.request import Display
@@ -62,7 +64,8 @@ def choose_methods(
     from cerebench.protocol import load_protocol
 
     asked, named = patterns(wanted), set(patterns(wanted_protocols))
-    exact = {pattern.partition("[")[0] for pattern in asked}
+    bases = [pattern.partition("[")[0] for pattern in asked]
+    exact = {registry.entry("method", base).name if is_reference(base) else base for base in bases}
     documents = {name: load_protocol(registry.protocol_file(name)) for name in protocols}
     chosen: dict[str, list[Selected]] = {name: [] for name in protocols}
     missing: dict[tuple[str, str], list[str]] = {}
@@ -82,7 +85,7 @@ def choose_methods(
         words = ",".join(f"{key}={value}" for key, value in sorted(overrides.items()))
         for title in fitting:
             cls.settings_for(documents[title].default_preset, values)
-            chosen[title].append(_selected(cls, values, words))
+            chosen[title].append(_selected(cls, values, words, registry))
     for (package, requirement), names in missing.items():
         display.warn(f"left out: {_missing(names, package, requirement)}")
     found = {title: methods for title, methods in chosen.items() if methods or title in named}
@@ -92,10 +95,14 @@ def choose_methods(
     return found
 
 
-def _selected(cls: type[Method], values: dict[str, Any], words: str) -> Selected:
+def _selected(cls: type[Method], values: dict[str, Any], words: str, registry: Registry) -> Selected:
     from cerebench.plan.model import Selected
 
-    return Selected(cls, values, words)
+    entry = registry.entry("method", cls.info.name)
+    if entry.source != LOCAL:
+        return Selected(cls, values, words)
+    target = getattr(entry, "target", "")
+    return Selected(cls, values, ",".join(filter(None, [words, LOCAL])), f"{target}#{entry.version}")
 
 
 def _refuse(cls: type[Method], documents: dict[str, Protocol], fitting: set[str], named: set[str]) -> None:

@@ -31,8 +31,20 @@ def leaderboard(
             "Default: raw in tables, all in csv and json."
         ),
     ] = None,
+    by: Annotated[
+        str | None,
+        typer.Option(
+            help="Voxel metrics by kind (of lesion), size (of the lesion load), centre, modality or seen (centres that "
+            "training saw and others, with the gap between them), patients of all cohorts pooled."
+        ),
+    ] = None,
 ) -> None:
     """Print the leaderboard of what has been run: methods by columns, best in bold, intervals, mean rank."""
+    if by is not None:
+        from cerebench.cli.strata import print_strata
+
+        print_strata(results, by, output, protocol, preset, metric, post or "raw")
+        return
     if output not in ("csv", "json"):
         print(table_text(results, output, protocol, preset, metric, level, post or "raw"))
         return
@@ -111,15 +123,16 @@ def _kept(rows: list[dict[str, Any]], preset: str | None) -> list[dict[str, Any]
 def _check(style: str, metric: str | None, level: str | None, post: str | None) -> None:
     from cerebench.scoring.metrics import ALL_LEVELS, METRICS
 
-    _known("--format", style, FORMATS)
-    _known("--metric", metric, METRICS)
-    _known("--level", level, ALL_LEVELS)
+    known("--format", style, FORMATS)
+    known("--metric", metric, METRICS)
+    known("--level", level, ALL_LEVELS)
     if not PERCENTILE.fullmatch(post or "p95"):
-        _known("--post", post, ("raw", "median", "p95", "p98", "p99"))
+        known("--post", post, ("raw", "median", "p95", "p98", "p99"))
 
 
-def _known(option: str, value: str | None, known: Mapping[str, Any] | tuple[str, ...]) -> None:
-    if value is not None and value not in known:
+def known(option: str, value: str | None, words: Mapping[str, Any] | tuple[str, ...]) -> None:
+    """Refuse a value that is not among the words, with the nearest of them."""
+    if value is not None and value not in words:
         from cerebench.text import did_you_mean
 
-        raise UsageError(f"{option} {value!r} is unknown: {did_you_mean(value, known)}")
+        raise UsageError(f"{option} {value!r} is unknown: {did_you_mean(value, words)}")

@@ -35,7 +35,7 @@ def main(words: list[str]) -> None:
 
 
 def _parser() -> ArgumentParser:
-    parser = ArgumentParser(prog="bench list", description="List methods, cohorts, protocols or metrics.")
+    parser = ArgumentParser(prog="bench list", description="List methods, cohorts, protocols, metrics or reporters.")
     kinds = parser.add_subparsers(dest="kind", metavar="KIND", required=True, help=", ".join(_LISTINGS))
     for kind in _LISTINGS:
         one = kinds.add_parser(kind, description=f"List {kind}.", allow_abbrev=False)
@@ -109,6 +109,10 @@ def _metrics(registry: Registry, options: Namespace) -> list[Row]:
     ]
 
 
+def _reporters(registry: Registry, options: Namespace) -> list[Row]:
+    return [_common(entry) for entry in registry.reporters()]
+
+
 _LISTINGS: dict[str, tuple[Callable[[Registry, Namespace], list[Row]], tuple[str, ...]]] = {
     "methods": (
         _methods,
@@ -120,4 +124,5 @@ _LISTINGS: dict[str, tuple[Callable[[Registry, Namespace], list[Row]], tuple[str
     ),
     "protocols": (_protocols, ("name", "protocol_version", "source", "state", "summary")),
     "metrics": (_metrics, ("name", "levels", "higher_is_better", "source", "state", "summary")),
+    "reporters": (_reporters, ("name", "source", "state", "summary")),
 }

@@ -8,8 +8,8 @@ that command is called, and it is one of:
   imports pydantic as soon as it parses anything, which alone would use up the half second that listings may take.
 
 A command raises ``BenchError`` for what the user has to know and ``typer.Exit(code)`` (light ones: ``SystemExit``) for
-its exit code: 0 all fine; 1 finished, but something in it failed; 2 usage or configuration, or a fault of the harness;
-130 interrupted.
+its exit code: 0 all fine; 1 finished, but something in it failed or got worse; 2 usage or configuration, or a fault of
+the harness; 3 nothing or too little was measured to compare; 130 interrupted.
 """
 
 from __future__ import annotations
@@ -37,11 +37,15 @@ COMMANDS: dict[str, Command] = {
     "run": Command("cerebench.cli.run:run", "Evaluate methods on cohorts under a protocol; print the leaderboard."),
     "leaderboard": Command("cerebench.cli.leaderboard:leaderboard", "Print the leaderboard of what has been run."),
     "explain": Command("cerebench.cli.explain:explain", "Show what a method makes of one case: pictures and numbers."),
+    "diagnose": Command("cerebench.cli.diagnose:diagnose", "Look for known failures of a method in its results."),
+    "compare": Command("cerebench.cli.compare:compare", "Hold a run against a baseline: regressions, case by case."),
+    "nightly": Command("cerebench.cli.nightly:nightly", "Run, compare, keep history, summarise: one night's work."),
+    "baseline": Command("cerebench.cli.baseline:app", "Record and list accepted baselines."),
     "claims": Command("cerebench.cli.claims:claims", "Print the claims ledger: published, measured, verdict."),
-    "list": Command("cerebench.cli.listing:main", "List methods, cohorts, protocols or metrics.", light=True),
+    "list": Command("cerebench.cli.listing:main", "List methods, cohorts, protocols, metrics, reporters.", light=True),
     "show": Command("cerebench.cli.show:app", "Show one method, cohort or protocol in full."),
     "data": Command("cerebench.cli.data:app", "Show which cohorts are there; write in-silico twins."),
-    "plugins": Command("cerebench.cli.plugins:app", "List plugins with their state; check one against the contract."),
+    "plugins": Command("cerebench.cli.plugins:app", "List plugins with their state; check one; begin a new package."),
     "doctor": Command("cerebench.cli.doctor:doctor", "Check the installation: versions, devices, folders, plugins."),
 }
 
@@ -75,13 +79,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(1)
     except Exception as error:
         expected = isinstance(error, BenchError)
-        if debug or not expected:
+        if debug or not expected or _author(words, error):
             import traceback
 
             traceback.print_exc()
         fault = "" if expected else f"this is a fault of cerebench, please report it: {type(error).__name__}: "
         print(f"Error: {fault}{' '.join(str(error).split())}", file=sys.stderr)
         sys.exit(2)
+
+
+def _author(words: Sequence[str], error: Exception) -> bool:
+    """Whether the author of a broken plugin is watching, who wants its traceback."""
+    from cerebench.errors import PluginError
+    from cerebench.plugins.discovery import STRICT
+
+    return isinstance(error, PluginError) and ("--strict" in words or os.environ.get(STRICT, "") not in ("", "0"))
 
 
 def _run(words: list[str]) -> int:

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 def run(
     methods: Annotated[
-        str, typer.Option("--methods", "-m", help="all, globs or names with settings: 'auto*,x[width=16]'.")
+        str,
+        typer.Option("--methods", "-m", help="all, globs, names with settings, files: 'auto*,x[width=16],my.py:Mine'."),
     ] = "all",
     cohorts: Annotated[str, typer.Option("--cohorts", "-c", help="all, globs or names.")] = "all",
     protocols: Annotated[str, typer.Option("--protocols", "-p", help="all, globs or names.")] = "all",
@@ -41,6 +42,9 @@ def run(
     workers: Annotated[int | None, typer.Option(help="Worker processes on each device.")] = None,
     threads: Annotated[int, typer.Option(help="CPU threads of one worker; the last bit may depend on it.")] = 1,
     memory_limit: Annotated[float | None, typer.Option(help="Resident memory of one worker in GiB.")] = None,
+    report: Annotated[
+        str, typer.Option(help="Reporters to tell of the run, such as 'jsonl[path=x.jsonl]'; see bench list reporters.")
+    ] = "",
 ) -> None:
     """Evaluate methods on cohorts under a protocol, and print the leaderboard.
 
@@ -68,6 +72,7 @@ def run(
         workers=workers,
         threads=threads,
         memory_limit_gib=memory_limit,
+        reporters=report,
     )
     display = make_display()
     start = time.monotonic()
@@ -118,7 +123,7 @@ def _plan_row(identity: object, state: str, detail: str) -> dict[str, object]:
 def _summary(result: RunResult, seconds: float) -> None:
     from cerebench.cli.leaderboard import table_text
 
-    for plan in result.plans:
+    for plan in [plan for plan in result.plans if plan.jobs or plan.skipped]:
         print(table_text(result.results, "table", protocol=plan.protocol.name, preset=plan.preset_name))
         print()
     counts = ", ".join(f"{count} {status}" for status, count in sorted(result.counts.items()))

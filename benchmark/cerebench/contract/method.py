@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from cerebench.contract.diagnosis import DiagnoseContext, Diagnosis
 from cerebench.contract.info import MethodInfo
 from cerebench.contract.volumes import Volumes
 from cerebench.errors import MethodError, UsageError
@@ -156,6 +157,10 @@ class Method:
     def explain(self, images: Tensor, context: PredictContext) -> dict[str, Tensor]:
         """Named pictures for reports, each shaped like a map, or ``[B]``: one number an item. Optional."""
         return {}
+
+    def diagnose(self, context: DiagnoseContext) -> Diagnosis:
+        """Checks of what has been learnt, on images without labels: figures, findings and pictures. Optional."""
+        return Diagnosis()
 
     def modules(self) -> dict[str, Any]:
         """Attributes that are torch modules."""

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -17,6 +19,8 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
 
+from cerebench.executors.autopsy import crash_words, resident_bytes, tail
+from cerebench.executors.guard import allowed_folders, guard_writes
 from cerebench.executors.work import Event, quiet_output, run_job
 from cerebench.plan.cells import Job
 from cerebench.processes import start_process, use_server
@@ -87,7 +91,7 @@ def run_jobs(
     finally:
         for worker in active:
             worker.kill()
-            worker.log.unlink(missing_ok=True)
+            worker.clear()
 
 
 def _next_job(waiting: list[Job], active: Sequence[_Worker]) -> Job | None:
@@ -120,8 +124,11 @@ class _Worker:
         self.pipe, theirs = self.context.Pipe(duplex=True)
         values, environment = self.job.to_json(), dict(os.environ)
         self.log = self.store.runs / ".tmp-logs" / f"worker-{os.getpid()}-{id(self)}.log"
+        self.scratch = tempfile.mkdtemp(prefix="cerebench-")  # short: sockets below it have limited names
+        environment["TMPDIR"] = self.scratch
         where = (str(self.store.root), self.device, self.limits.threads)
-        self.process = self.context.Process(target=_main, args=(values, *where, environment, theirs, str(self.log)))
+        words = (values, *where, environment, theirs, str(self.log), self.scratch)
+        self.process = self.context.Process(target=_main, args=words)
         start_process(self.process)
         theirs.close()
 
@@ -167,7 +174,7 @@ class _Worker:
             self.kill()
             return
         if self.limits.memory_bytes is not None:
-            used = _memory(self.process.pid)
+            used = resident_bytes(self.process.pid)
             if used > self.limits.memory_bytes:
                 text = f"took {used / 2**30:.1f} GiB, more than the {self.limits.memory_bytes / 2**30:.1f} GiB allowed"
                 self.verdict = ("oom", f"{text} (--memory-limit)")
@@ -192,13 +199,18 @@ class _Worker:
             self.kill()
         self.pipe.close()
 
+    def clear(self) -> None:
+        """Remove what the worker left beside its cells."""
+        self.log.unlink(missing_ok=True)
+        shutil.rmtree(self.scratch, ignore_errors=True)
+
     def aftermath(self, listen: Listener) -> Job | None:
         """After the end: record the cell a crash took, and give back the job if cells are left."""
-        tail = _tail(self.log)
-        self.log.unlink(missing_ok=True)
+        output = tail(self.log)
+        self.clear()
         if self.ended:
             return None
-        status, reason = self.verdict or ("failed", _crash(self.process.exitcode))
+        status, reason = self.verdict or ("failed", crash_words(self.process.exitcode))
         if not self.cell and self.advanced:
             return self._rest("", listen)  # it died between cells: no cell's fault, and a new one gets further
         if not self.cell:
@@ -207,7 +219,7 @@ class _Worker:
             if not self.cell:
                 return None
         full = f"the worker process {reason}"
-        self.store.record_failure(self.cell, status, full, tail)
+        self.store.record_failure(self.cell, status, full, output)
         listen(self.job, Event("end", self.cell, self.what, status, full))  # type: ignore[arg-type]
         return self._rest(full, listen)
 
@@ -243,33 +255,6 @@ def cell_limits(job: Job) -> Iterator[tuple[str, float]]:
         yield cell.path, cell.timeout_s
 
 
-def _crash(code: int | None) -> str:
-    if code is not None and code < 0:
-        known = {item.value: item.name for item in signal.Signals}
-        name = known.get(-code, f"signal {-code}")
-        hint = " (perhaps the system's memory ran out)" if name == "SIGKILL" else ""
-        return f"was ended by {name}{hint}"
-    return f"ended with exit code {code}"
-
-
-def _memory(pid: int | None) -> int:
-    import psutil
-
-    try:
-        return int(psutil.Process(pid).memory_info().rss)
-    except psutil.Error:
-        return 0
-
-
-def _tail(path: Path, size: int = 20_000) -> str:
-    try:
-        with path.open("rb") as stream:
-            stream.seek(max(0, path.stat().st_size - size))
-            return stream.read().decode(errors="replace")
-    except OSError:
-        return ""
-
-
 def _main(
     values: dict[str, Any],
     root: str,
@@ -278,17 +263,21 @@ def _main(
     environment: dict[str, str],
     pipe: Connection,
     log: str,
+    scratch: str,
 ) -> None:
     os.environ.clear()  # what the server inherited at its own start may be out of date
     os.environ.update(environment)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent answers Ctrl-C
     quiet_output(Path(log))
-    threading.Thread(target=_die_with_parent, args=(pipe,), daemon=True).start()
+    threading.Thread(target=_die_with_parent, args=(pipe, scratch), daemon=True).start()
+    tempfile.tempdir = None  # what the server found at its own start
+    guard_writes(values["method"], allowed_folders(Path(root), Path(scratch)))
     run_job(Job.from_json(values), Store(Path(root)), device, pipe.send, threads)
 
 
-def _die_with_parent(pipe: Connection) -> None:
+def _die_with_parent(pipe: Connection, scratch: str) -> None:
     """The parent never writes: the pipe becomes readable only when it has gone, and nobody is left to work for."""
     with contextlib.suppress(OSError):
         wait([pipe])
+    shutil.rmtree(scratch, ignore_errors=True)
     os._exit(1)

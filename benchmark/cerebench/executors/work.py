@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import sys
 import traceback
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -17,6 +17,7 @@ from cerebench.store import Store
 
 if TYPE_CHECKING:
     from cerebench.contract.method import Method
+    from cerebench.loop.rows import Row
 
 Kind = Literal["train", "reference", "evaluate"]
 
@@ -26,15 +27,18 @@ class Event:
     """What a worker tells its parent.
 
     Attributes:
-        kind: ``start`` (a cell begins), ``progress``, ``end`` (a cell is committed, whatever its status), ``done``.
+        kind: ``start`` (a cell begins), ``progress``, ``case`` (a case is scored), ``end`` (a cell is committed,
+            whatever its status), ``done``.
         cell: path of the cell; empty for ``done``.
         what: ``train``, ``reference`` or ``evaluate``.
         status: of an ended cell; ``kept`` where it was there already.
         reason: of a failure.
-        done, total, text: progress within the cell.
+        done, total, text: progress within the cell; of a scored case, ``text`` is its identifier.
+        patient: of a scored case, ``cohort/patient``.
+        values: of a scored case, its rows as ``level/post/metric`` → value.
     """
 
-    kind: Literal["start", "progress", "end", "done"]
+    kind: Literal["start", "progress", "case", "end", "done"]
     cell: str = ""
     what: Kind = "evaluate"
     status: str = ""
@@ -42,6 +46,8 @@ class Event:
     done: int = 0
     total: int = 0
     text: str = ""
+    patient: str = ""
+    values: Mapping[str, float] = field(default_factory=dict)
 
 
 Emit = Callable[[Event], None]
@@ -52,11 +58,14 @@ def run_job(job: Job, store: Store, device: str, emit: Emit, threads: int | None
     """Run every unfinished cell of a job. Failures are kept in the store and reported, never raised."""
     import torch
 
+    from cerebench.loop.record import reproducible
+
     if threads:
         torch.set_num_threads(threads)
     target = torch.device(device)
     runner = _Runner(job, store, target, emit)
-    runner.run()
+    with reproducible(target):
+        runner.run()
     emit(Event("done"))
 
 
@@ -117,7 +126,13 @@ class _Runner:
     def _evaluate(self, cell: EvaluationCell, progress: Progress) -> None:
         from cerebench.loop.evaluate import run_evaluation
 
-        run_evaluation(self._method(cell.artefact), self.job, cell, self.store, self.target, progress)
+        def scored(count: int, rows: list[Row]) -> None:
+            values = {"/".join(filter(None, row[3:6])): row[6] for row in rows}
+            case, patient, *_ = rows[0]  # every case has at least its facts
+            total = len(cell.cases)
+            self.emit(Event("case", cell.path, done=count + 1, total=total, text=case, patient=patient, values=values))
+
+        run_evaluation(self._method(cell.artefact), self.job, cell, self.store, self.target, progress, scored)
 
     def _rescore(self, path: str) -> None:
         from cerebench.loop.summary import current, write_metrics
@@ -151,7 +166,10 @@ class _Runner:
             from cerebench.plugins.registry import Registry
 
             registry = Registry.discover([Path(folder) for folder in self.job.cards])
-            self._class = registry.load_method(self.job.method)
+            self._class = registry.load_method(self.job.local or self.job.method)
+            entry = registry.entry("method", self.job.method)
+            plugin = {"distribution": entry.source, "version": entry.version}
+            self.job = replace(self.job, provenance={**self.job.provenance, "plugin": plugin})
         return self._class
 
     def _method(self, artefact: str | None) -> Method:

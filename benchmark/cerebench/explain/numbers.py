@@ -69,7 +69,8 @@ def numbers(explained: Explained, target: Target, store: Store) -> dict[str, Any
 
 def validation_scores(reference: Path) -> dict[str, list[float]]:
     """Scores of healthy validation cases, and of validation slices without a lesion."""
-    cases = [case for case in read_json(reference / "validation.json")["cases"] if case["role"] != "controls"]
+    stored = read_json(reference / "validation.json")["cases"]
+    cases = [case for case in stored if case["role"] in ("lesion", "healthy")]
     return {
         "healthy": [float(case["score"]) for case in cases if case["healthy"] and case["score"] is not None],
         "slices": [float(score) for case in cases for _, lesion, score in case["slices"] if not lesion],

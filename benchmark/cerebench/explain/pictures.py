@@ -32,15 +32,34 @@ def sheet(
     spacing: tuple[float, float, float],
     lines: Sequence[str],
 ) -> Image:
-    """All pictures of a case below each other.
-
-    The patient's left is on the left, the front is up. Every row has one scale for all its levels, printed beside its
-    name. The first picture is the image; other images share its grey window, so that input and reconstruction compare
-    grey by grey. Pictures of abnormality go from black over red to white, signed ones from blue over black to red.
+    """All pictures of a case below each other: a :func:`grid` with a level above each column.
 
     Args:
         pictures: name → ``[n, D, H]``, one plane a level.
         levels: the n levels.
+        outlines: (``[n, D, H]`` bool, colour) pairs.
+        spacing: mm along D and H (and W).
+        lines: words for the top.
+    """
+    return grid(pictures, [f"slice {level.index}: {level.why}" for level in levels], outlines, spacing, lines)
+
+
+def grid(
+    pictures: Mapping[str, Array],
+    words: Sequence[str],
+    outlines: Sequence[tuple[Array, tuple[int, int, int]]],
+    spacing: Sequence[float],
+    lines: Sequence[str],
+) -> Image:
+    """Rows of planes, a row a picture.
+
+    The patient's left is on the left, the front is up. Every row has one scale for all its planes, printed beside its
+    name. The first picture is the image; other images share its grey window, so that input and reconstruction compare
+    grey by grey. Pictures of abnormality go from black over red to white, signed ones from blue over black to red.
+
+    Args:
+        pictures: name → ``[n, D, H]``, one plane a column.
+        words: above the n columns.
         outlines: (``[n, D, H]`` bool, colour) pairs.
         spacing: mm along D and H (and W).
         lines: words for the top.
@@ -50,8 +69,7 @@ def sheet(
     size = _size(next(iter(pictures.values())).shape[1:], spacing)
     row = size[1] + LINE + GAP
     top = LINE * (len(lines) + 1) + GAP
-    words = [f"slice {level.index}: {level.why}" for level in levels]
-    width = max([len(levels) * (size[0] + GAP), *(_width(line) for line in lines)])
+    width = max([len(words) * (size[0] + GAP), *(_width(line) for line in lines)])
     whole = Image.new("RGB", (width, top + row * len(pictures)), "black")
     draw = ImageDraw.Draw(whole)
     for number, line in enumerate(lines):

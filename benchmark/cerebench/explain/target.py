@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 from cerebench.errors import DataError, UsageError
 from cerebench.plan.cells import CaseRef, EvaluationCell, Job, ReferenceCell
+from cerebench.plugins.entries import LOCAL
+from cerebench.plugins.local_methods import is_reference
 from cerebench.plugins.registry import Registry
 from cerebench.protocol import load_protocol
 from cerebench.request import Display, Request
@@ -81,10 +83,10 @@ def find_target(question: Question, registry: Registry, display: Display) -> Tar
 
     if question.seed < 0:
         raise UsageError(f"--seed {question.seed}: expected 0 or more")
-    selection, variant = _selection(question)
-    name = parse_selection(selection)[0]
+    selection, variant = selection_of(question)
+    name = registry.entry("method", parse_selection(selection)[0]).name
     registry.entry("cohort", question.cohort)
-    protocol, preset = _where(question, name, variant, registry)
+    protocol, preset = place_of(question, name, variant, registry)
     request = Request(
         methods=[selection],
         cohorts=[question.cohort],
@@ -104,22 +106,23 @@ def find_target(question: Question, registry: Registry, display: Display) -> Tar
     return Target(plan, replace(job, references=(reference,), evaluations=(cell,)), _case(question, job, cell))
 
 
-def _selection(question: Question) -> tuple[str, str]:
+def selection_of(question: Question) -> tuple[str, str]:
     """The method as a selection, and the row's variant as the plan words it."""
     name, overrides = parse_selection(question.method)
     parts = [part for part in question.variant.split(",") if part]
     adapted = ADAPTED in parts
-    rest = [part for part in parts if part != ADAPTED]
+    rest = [part for part in parts if part not in (ADAPTED, LOCAL)]
     if rest and overrides:
         raise UsageError(f"settings are given both in {question.method!r} and by --variant; give them once")
     if len(rest) == 1 and "=" not in rest[0]:
         rest = [f"variant={rest[0]}"]
     text = f"{name}[{','.join(rest)}]" if rest else question.method
     words = ",".join(f"{key}={value}" for key, value in sorted(parse_selection(text)[1].items()))
-    return text, ",".join(filter(None, [words, ADAPTED if adapted else ""]))
+    local = LOCAL if is_reference(name) else ""
+    return text, ",".join(filter(None, [words, local, ADAPTED if adapted else ""]))
 
 
-def _where(question: Question, method: str, variant: str, registry: Registry) -> tuple[str, str | None]:
+def place_of(question: Question, method: str, variant: str, registry: Registry) -> tuple[str, str | None]:
     """Protocol and preset: as asked, else as in the results folder, else the only protocol that fits."""
     from cerebench.manifest import read_cells
 

@@ -59,28 +59,42 @@ def autocast(device: Device, precision: str) -> AbstractContextManager[Any]:
 
 
 class StageTimer:
-    """Seconds spent per named stage; on a GPU the device is synchronised at both ends."""
+    """Seconds spent per named stage; on a GPU the device is synchronised at both ends.
+
+    ``waiting`` is the part of them in which the thread was ready but other processes had the CPU: what a busy machine
+    adds to a stage.
+    """
 
     def __init__(self, device: Device) -> None:
         self.device = device
         self.seconds: dict[str, float] = defaultdict(float)
+        self.waiting: dict[str, float] = defaultdict(float)
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
         """Time a block under a name; blocks of one name add up."""
         self._synchronise()
-        start = time.perf_counter()
+        start, queued = time.perf_counter(), _queued()
         try:
             yield
         finally:
             self._synchronise()
             self.seconds[name] += time.perf_counter() - start
+            self.waiting[name] += _queued() - queued
 
     def _synchronise(self) -> None:
         if self.device.type == "cuda":
             import torch
 
             torch.cuda.synchronize(self.device)
+
+
+def _queued() -> float:
+    """Seconds that this thread has waited for a CPU so far, as Linux counts them; 0 elsewhere."""
+    try:
+        return int(Path("/proc/thread-self/schedstat").read_text(encoding="ascii").split()[1]) / 1e9
+    except (OSError, IndexError, ValueError):
+        return 0.0
 
 
 def peak_memory(device: Device) -> dict[str, int]:

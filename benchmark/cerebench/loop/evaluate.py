@@ -13,6 +13,7 @@ from cerebench.loop.cases import predict_case
 from cerebench.loop.device import StageTimer, peak_memory
 from cerebench.loop.feed import feed
 from cerebench.loop.predict import BatchBackoff
+from cerebench.loop.record import cell_provenance, data_of
 from cerebench.loop.reference import load_reference
 from cerebench.loop.rows import Row, case_rows, case_table, slice_table
 from cerebench.loop.summary import write_metrics
@@ -32,8 +33,9 @@ def run_evaluation(
     store: Store,
     target: device,
     progress: Callable[[int, int, str], None],
+    scored: Callable[[int, list[Row]], None] = lambda count, rows: None,
 ) -> None:
-    """Predict and score every case of a column, then commit the cell."""
+    """Predict and score every case of a column, then commit the cell; ``scored`` is told each case's rows."""
     timer = StageTimer(target)
     batch = BatchBackoff(job.options.slice_batch)
     rule, controls = load_reference(store.path(cell.reference), job.options.percentiles)
@@ -45,7 +47,9 @@ def run_evaluation(
         scores = predict_case(method, loaded, job.options, job.seed, batch, timer)
         chosen = thresholds.setdefault(loaded.ref.patient, rule.for_patient(loaded.ref.patient))
         with timer.stage("score"):
-            rows += case_rows(scores, chosen, loaded.spacing)
+            mine = case_rows(scores, chosen, loaded.spacing)
+        rows += mine
+        scored(count, mine)
         kept.append(Scored.of(scores))  # drops map and masks
     for control in controls:
         thresholds.setdefault(control.patient, rule.for_patient(control.patient))
@@ -66,6 +70,7 @@ def run_evaluation(
                 "method_settings": method.settings.model_dump(mode="json"),
                 "options": asdict(job.options),
                 "artefact": cell.artefact,
+                "stages": [stage.path for stage in job.stages],
                 "reference": cell.reference,
                 "notes": list(cell.notes),
                 "mixed": rule.mixed,
@@ -78,13 +83,14 @@ def run_evaluation(
             folder / "timing.json",
             {
                 "seconds": dict(timer.seconds),
+                "waiting": dict(timer.waiting),
                 "peak_bytes": peak_memory(target),
                 "slice_batch": batch.size,
                 "batch_reductions": batch.reductions,
                 "device": str(target),
             },
         )
-        write_json(folder / "provenance.json", dict(job.provenance))
+        write_json(folder / "provenance.json", cell_provenance(job, target, data_of(job, cell), job.seed))
         write_json(folder / "status.json", status_record("ok"))
 
 
@@ -106,4 +112,5 @@ def _plain(thresholds: Thresholds) -> dict[str, Any]:
             f"p{percent}": {level: value(number) for level, number in levels.items()}
             for percent, levels in thresholds.percentiles.items()
         },
+        "balanced": {post: value(number) for post, number in thresholds.balanced.items()},
     }

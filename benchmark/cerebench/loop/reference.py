@@ -12,6 +12,7 @@ from cerebench.loop.cases import SliceScore, predict_case
 from cerebench.loop.device import StageTimer, peak_memory
 from cerebench.loop.feed import feed
 from cerebench.loop.predict import BatchBackoff
+from cerebench.loop.record import cell_provenance
 from cerebench.loop.thresholds import Scored, ThresholdRule
 from cerebench.plan.cells import CaseRef, Job, ReferenceCell
 from cerebench.scoring.sketch import ScoreSketch
@@ -21,7 +22,7 @@ from cerebench.store import Store, status_record
 if TYPE_CHECKING:
     from torch import device
 
-ROLES = ("lesion", "healthy", "controls")
+ROLES = ("lesion", "healthy", "controls", "balanced")
 
 
 def run_reference(
@@ -59,12 +60,16 @@ def run_reference(
                     "slices": [[each.index, int(each.lesion), each.score] for each in item.slices],
                 }
             )
+            if role == "balanced":
+                records[-1]["kind"] = cell.kinds[item.patient.partition("/")[0]]
             if role != "controls":
                 sketches |= {f"{number:06d}/{post}": sketch for post, sketch in item.sketches.items()}
         save_sketches(folder / "sketches.npz", sketches)
         write_json(folder / "validation.json", {"schema_version": 1, "mixed": cell.mixed, "cases": records})
-        write_json(folder / "timing.json", {"seconds": dict(timer.seconds), "peak_bytes": peak_memory(target)})
-        write_json(folder / "provenance.json", dict(job.provenance))
+        spent = {"seconds": dict(timer.seconds), "waiting": dict(timer.waiting)}
+        write_json(folder / "timing.json", {**spent, "peak_bytes": peak_memory(target)})
+        cases = [ref for _, ref in todo]
+        write_json(folder / "provenance.json", cell_provenance(job, target, {"validation": cases}, job.seed))
         write_json(folder / "status.json", status_record("ok"))
 
 
@@ -72,6 +77,7 @@ def load_reference(folder: Path, percentiles: Sequence[int] = ()) -> tuple[Thres
     """The threshold rule and the healthy controls of a finished reference cell."""
     sketches = load_sketches(folder / "sketches.npz")
     roles: dict[str, list[Scored]] = {role: [] for role in ROLES}
+    balanced: list[tuple[str, Scored]] = []
     stored = read_json(folder / "validation.json")
     for number, record in enumerate(stored["cases"]):
         prefix = f"{number:06d}/"
@@ -86,4 +92,7 @@ def load_reference(folder: Path, percentiles: Sequence[int] = ()) -> tuple[Thres
                 slices=tuple(SliceScore(index, bool(lesion), score) for index, lesion, score in record["slices"]),
             )
         )
-    return ThresholdRule(roles["lesion"], roles["healthy"], stored["mixed"], percentiles), roles["controls"]
+        if record["role"] == "balanced":
+            balanced.append((record["kind"], roles["balanced"][-1]))
+    rule = ThresholdRule(roles["lesion"], roles["healthy"], stored["mixed"], percentiles, balanced)
+    return rule, roles["controls"]

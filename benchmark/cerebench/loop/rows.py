@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 COLUMNS = ("case", "patient", "centre", "level", "post", "metric", "value")
 COUNTS = ("tp", "fp", "fn", "tn")
 """Voxel counts at the transferred threshold, after small components are removed."""
+BALANCED_COUNTS = tuple(f"{name}_at_balanced" for name in COUNTS)
+"""The same at the threshold of the balanced selection."""
+BALANCED = ("dice", "sensitivity", "fpr")
+"""Metrics that are also given at that threshold, as ``dice_at_balanced`` and so on."""
 
 Row = tuple[str, str, str, str, str, str, float]
 
@@ -60,13 +64,15 @@ def _voxel_metrics(
         yield "fpr_at_95tpr", sketch.fpr_at_tpr(0.95)
     transferred = thresholds.dice.get(post)
     if transferred is not None:
-        above = ((scores.maps[post] >= transferred) & scores.region).cpu().numpy()
-        decision = remove_small(above, spacing)
-        tp = int((decision & scores.anomaly.cpu().numpy()).sum())
-        fp = int(decision.sum()) - tp
-        counts = (tp, fp, sketch.n_positive - tp, sketch.n_negative - fp)
-        yield from zip(COUNTS, map(float, counts), strict=True)
+        counts = _counts_at(transferred, scores, sketch, post, spacing)
+        yield from zip(COUNTS, counts, strict=True)
         yield from ratios(*counts).items()
+    balanced = thresholds.balanced.get(post)
+    if balanced is not None:
+        counts = _counts_at(balanced, scores, sketch, post, spacing)
+        yield from zip(BALANCED_COUNTS, counts, strict=True)
+        found_ratios = ratios(*counts)
+        yield from ((f"{name}_at_balanced", found_ratios[name]) for name in BALANCED)
     for percent in FPR_POINTS:
         threshold = thresholds.healthy.get(post, {}).get(percent)
         if threshold is None or not lesion:
@@ -74,6 +80,17 @@ def _voxel_metrics(
         found = sketch.counts_at(threshold)
         yield f"tp_at_{percent}fpr", float(found.tp)
         yield f"sensitivity_at_{percent}fpr", found.tp / sketch.n_positive
+
+
+def _counts_at(
+    threshold: float, scores: CaseScores, sketch: ScoreSketch, post: str, spacing: tuple[float, float, float]
+) -> tuple[float, float, float, float]:
+    """tp, fp, fn, tn of the voxels at or above a threshold, without small components."""
+    above = ((scores.maps[post] >= threshold) & scores.region).cpu().numpy()
+    decision = remove_small(above, spacing)
+    tp = int((decision & scores.anomaly.cpu().numpy()).sum())
+    fp = int(decision.sum()) - tp
+    return float(tp), float(fp), float(sketch.n_positive - tp), float(sketch.n_negative - fp)
 
 
 def ratios(tp: float, fp: float, fn: float, tn: float) -> dict[str, float]:

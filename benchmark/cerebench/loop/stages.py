@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,8 +15,9 @@ from cerebench.jsonio import write_json
 from cerebench.loop.artefact import restore_artefact, save_artefact, to_device
 from cerebench.loop.device import StageTimer, peak_memory
 from cerebench.loop.models import new_method
+from cerebench.loop.record import cell_provenance
 from cerebench.loop.training_data import training_volumes, unlabelled_volumes
-from cerebench.plan.cells import Job, StageCell
+from cerebench.plan.cells import CaseRef, Job, StageCell
 from cerebench.store import Store, status_record
 from cerebench.training.seeding import derived_seed, seed_all
 
@@ -66,13 +67,21 @@ def run_stage(
         with store.writing(cell.path) as folder:
             save_artefact(method, folder, cell.keeps, {"method": job.method, "stage": cell.name, "seed": cell.seed})
             _write_curves(folder, run)
-            write_json(folder / "timing.json", {"seconds": dict(timer.seconds), "peak_bytes": peak_memory(target)})
+            spent = {"seconds": dict(timer.seconds), "waiting": dict(timer.waiting)}
+            write_json(folder / "timing.json", {**spent, "peak_bytes": peak_memory(target)})
+            learnt = {"training_cases": [ref.key for ref in cell.train], "training_centres": centres(cell.train)}
             write_json(
-                folder / "provenance.json", {**job.provenance, "training_cases": [ref.key for ref in cell.train]}
+                folder / "provenance.json",
+                cell_provenance(job, target, {"training": (*cell.train, *cell.validation)}, cell.seed, **learnt),
             )
             write_json(folder / "status.json", status_record("ok"))
         shutil.rmtree(scratch, ignore_errors=True)
         return dict(timer.seconds)
+
+
+def centres(cases: Sequence[CaseRef]) -> list[str]:
+    """``cohort/centre`` of every case, sorted; ``cohort/`` where the centre is unknown."""
+    return sorted({f"{ref.patient.partition('/')[0]}/{ref.centre or ''}" for ref in cases})
 
 
 def _write_curves(folder: Path, run: FitRun) -> None:

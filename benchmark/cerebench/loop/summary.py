@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cerebench.jsonio import read_json, write_json
-from cerebench.loop.rows import COUNTS
+from cerebench.loop.rows import BALANCED, BALANCED_COUNTS, COUNTS
 from cerebench.loop.thresholds import FPR_POINTS
 from cerebench.scoring.detection import bootstrap_detection
 from cerebench.scoring.intervals import Interval, bootstrap_confusions, bootstrap_sketches
@@ -91,6 +91,11 @@ def _voxel_rows(
     else:
         reason = "no validation case with a lesion to choose a threshold on"
         yield _row("voxel", post, "dice" if lesions else "fpr", None, len(mine), reason)
+    counted = table.reindex(columns=list(BALANCED_COUNTS))
+    if not bool(counted.isna().any(axis=None)):
+        found = bootstrap_confusions(counted.to_numpy(), patients, BALANCED, **bootstrap)
+        named = {f"{name}_at_balanced": interval for name, interval in found.items()}
+        yield from _interval_rows("voxel", post, named, len(mine))
     totals = [sketch.n_positive for sketch in mine.values()]
     for percent in FPR_POINTS:
         name = f"tp_at_{percent}fpr"

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from cerebench.loop.cases import CaseScores, SliceScore
+from cerebench.scoring.balanced import best_mean_dice
 from cerebench.scoring.detection import youden_threshold
 from cerebench.scoring.sketch import ScoreSketch
 
@@ -21,6 +22,8 @@ class Thresholds:
 
     Attributes:
         dice: post-processing → threshold of the best Dice pooled over the lesion validation cases.
+        balanced: post-processing → threshold of the highest mean over kinds of lesion of the Dice pooled over a kind;
+            empty where the protocol makes no balanced selection.
         healthy: post-processing → percent → threshold with that false-positive rate on healthy validation voxels.
         subject: case-score threshold by Youden's index over validation cases.
         slice: slice-score threshold by Youden's index over slices of the validation cases.
@@ -33,6 +36,7 @@ class Thresholds:
     subject: float | None = None
     slice: float | None = None
     percentiles: dict[int, dict[str, float | None]] = field(default_factory=dict)
+    balanced: dict[str, float | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -80,6 +84,7 @@ class ThresholdRule:
         healthy: healthy validation cases.
         mixed: whether the two differ in provenance; then no subject threshold is chosen between them.
         percentiles: of healthy scores, at which decisions are also made.
+        balanced: (kind of lesion, case) pairs of the balanced selection.
     """
 
     def __init__(
@@ -88,12 +93,14 @@ class ThresholdRule:
         healthy: Sequence[Scored],
         mixed: bool = False,
         percentiles: Sequence[int] = (),
+        balanced: Sequence[tuple[str, Scored]] = (),
     ) -> None:
         self._lesion = lesion
         self._percentiles = percentiles
         self._healthy = healthy
         self.mixed = mixed
-        self._patients = {item.patient for item in (*lesion, *healthy)}
+        self._balanced = balanced
+        self._patients = {item.patient for item in (*lesion, *healthy, *(item for _, item in balanced))}
 
     @cached_property
     def common(self) -> Thresholds:
@@ -108,6 +115,7 @@ class ThresholdRule:
         lesion = [item for item in self._lesion if item.patient != patient]
         healthy = [item for item in self._healthy if item.patient != patient]
         subjects = lesion if self.mixed else [*lesion, *healthy]
+        balanced = [(kind, item) for kind, item in self._balanced if item.patient != patient]
         posts = sorted({post for item in (*lesion, *healthy) for post in item.sketches})
         return Thresholds(
             dice={post: _best_dice(lesion, post) for post in posts},
@@ -123,12 +131,22 @@ class ThresholdRule:
                 }
                 for percent in self._percentiles
             },
+            balanced={post: _best_mean_dice(balanced, post) for post in posts} if self._balanced else {},
         )
 
 
 def _best_dice(cases: Sequence[Scored], post: str) -> float | None:
     pooled = ScoreSketch.merge(item.sketches[post] for item in cases if post in item.sketches)
     threshold = pooled.best_dice()[1] if pooled.n_positive else math.nan
+    return threshold if math.isfinite(threshold) else None
+
+
+def _best_mean_dice(cases: Sequence[tuple[str, Scored]], post: str) -> float | None:
+    kinds: dict[str, list[ScoreSketch]] = {}
+    for kind, item in cases:
+        if post in item.sketches:
+            kinds.setdefault(kind, []).append(item.sketches[post])
+    threshold = best_mean_dice([ScoreSketch.merge(sketches) for sketches in kinds.values()])[1]
     return threshold if math.isfinite(threshold) else None
 
 

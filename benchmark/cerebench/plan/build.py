@@ -44,7 +44,7 @@ class PlanBuilder:
         provenance: Mapping[str, Any],
     ) -> None:
         name, preset = protocol.preset(preset_name)
-        self._material = Material(protocol, sources, prepared)
+        self._material = Material(protocol, sources, prepared, preset.balanced_cases)
         self._layout = CellLayout(protocol, name, self._material, spec, cards, provenance)
         self._plan = Plan(protocol, name, preset, spec)
 

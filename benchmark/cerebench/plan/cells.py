@@ -64,6 +64,7 @@ class ReferenceCell:
     """Validation predictions of one artefact that fix its thresholds, and the healthy controls of the subject level.
 
     ``mixed`` says that lesion cases are real and healthy ones in silico: no threshold is then chosen between the two.
+    ``balanced`` are the cases of the balanced selection, ``kinds`` the kind of lesion of each of their cohorts.
     """
 
     path: str
@@ -73,6 +74,8 @@ class ReferenceCell:
     controls: tuple[CaseRef, ...]
     mixed: bool
     timeout_s: float
+    balanced: tuple[CaseRef, ...] = ()
+    kinds: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -143,6 +146,7 @@ class Job:
         shape: spatial shape (D, H, W) of prepared volumes.
         spacing: mm along D, H, W.
         cards: folders of local cards, so that the worker's registry equals the planner's.
+        local: ``file:class#digest`` of a method from a local file; empty for one of a plugin.
         needs: prerequisite method key (code digest, settings) for provenance.
     """
 
@@ -160,6 +164,7 @@ class Job:
     stages: tuple[StageCell, ...]
     references: tuple[ReferenceCell, ...]
     evaluations: tuple[EvaluationCell, ...]
+    local: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """As JSON values."""
@@ -173,8 +178,7 @@ class Job:
         plain["options"] = Options(**{**plain["options"], **lists})
         plain["stages"] = tuple(_stage(item) for item in plain["stages"])
         plain["references"] = tuple(
-            ReferenceCell(**{**item, **{role: _cases(item[role]) for role in ("lesion", "healthy", "controls")}})
-            for item in plain["references"]
+            ReferenceCell(**{**item, **{role: _cases(item[role]) for role in _ROLES}}) for item in plain["references"]
         )
         plain["evaluations"] = tuple(
             EvaluationCell(
@@ -190,6 +194,9 @@ class Job:
         for name in ("modalities", "shape", "spacing", "cards"):
             plain[name] = tuple(plain[name])
         return cls(**plain)
+
+
+_ROLES = ("lesion", "healthy", "controls", "balanced")
 
 
 def _stage(item: Mapping[str, Any]) -> StageCell:

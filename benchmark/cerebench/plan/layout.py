@@ -14,7 +14,7 @@ from cerebench.plan import keys
 from cerebench.plan.cells import EvaluationCell, Identity, Job, Options, ReferenceCell, StageCell
 from cerebench.plan.columns import Column, Training
 from cerebench.plan.groups import Group
-from cerebench.plan.material import Channels, Material
+from cerebench.plan.material import Channels, Material, kind_of
 from cerebench.plan.model import Selected
 from cerebench.prepare.spec import PrepareSpec
 from cerebench.protocol import Protocol
@@ -139,6 +139,7 @@ class CellLayout:
             stages=tuple(chain),
             references=tuple(references.values()),
             evaluations=tuple(evaluations),
+            local=selected.local,
         )
 
     def identity(
@@ -163,8 +164,14 @@ class CellLayout:
         lesion, healthy, controls = (self._material.refs(part, (column.modality,)) for part in parts)
         covariates = "covariates" in cls.info.inputs
         mixed = len({member.pool.provenance for part in parts for member in part}) > 1
+        chosen = self._material.balanced(column)
+        balanced = self._material.refs(chosen, (column.modality,))
+        kinds = {member.pool.listing.card.name: kind_of(member.pool.listing.card) for member in chosen}
+        # without a balanced selection the key is what it was before there was one
+        also = {"balanced": keys.scored_fingerprint(balanced, covariates), "kinds": kinds} if balanced else {}
         key = digest(
             {
+                **also,
                 "method": own,
                 "artefact": artefact,
                 "seed": seed,
@@ -176,7 +183,8 @@ class CellLayout:
             }
         )
         path = f"artefacts/reference/{cls.info.name}-{column.modality}-{keys.short(key)}"
-        return ReferenceCell(path, artefact, lesion, healthy, controls, mixed, self._preset.timeout_s)
+        timeout = self._preset.timeout_s
+        return ReferenceCell(path, artefact, lesion, healthy, controls, mixed, timeout, balanced, kinds)
 
     def _evaluation(
         self,

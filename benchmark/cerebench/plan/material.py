@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
+from cerebench.cohorts.card import Card
 from cerebench.contract.data import Provenance
 from cerebench.contract.info import MethodInfo, StageData
 from cerebench.plan.cells import CaseRef
@@ -36,10 +37,14 @@ class Material:
         protocol: roles and splits.
         sources: cohorts.
         prepared: preparation of cases.
+        balanced_cases: validation cases of a cohort in the balanced selection; 0: no such selection, ``None``: all.
     """
 
-    def __init__(self, protocol: Protocol, sources: Sources, prepared: PreparedCases) -> None:
+    def __init__(
+        self, protocol: Protocol, sources: Sources, prepared: PreparedCases, balanced_cases: int | None = None
+    ) -> None:
         self.sources = sources
+        self._balanced_cases = balanced_cases
         self._protocol = protocol
         self._prepared = prepared
         self._trainings: dict[tuple[StageData, Channels, Provenance], Training] = {}
@@ -104,6 +109,16 @@ class Material:
             healthy, _ = members(self.sources, select.healthy, "in-silico", "validation", modality, healthy=True)
         return lesion, healthy, controls
 
+    def balanced(self, column: Column) -> tuple[Member, ...]:
+        """Outlined lesion validation cases of the balanced selection, at most the preset's number a cohort."""
+        names = self._protocol.select.balanced if self._balanced_cases != 0 else ()
+        provenance = column.pool.provenance
+        found: list[Member] = []
+        for name in names:
+            mine, _ = members(self.sources, (name,), provenance, "validation", column.modality, healthy=False)
+            found += [member for member in mine if member.case.mask is not None][: self._balanced_cases]
+        return tuple(found)
+
     def reference_notes(self, column: Column) -> tuple[str, ...]:
         """Cohorts that should select thresholds and could not."""
         select, provenance = self._protocol.select, column.pool.provenance
@@ -114,7 +129,7 @@ class Material:
         test patient who also trains, are split off."""
         for column in columns.ready:
             channel = (column.modality,)
-            wanted = [column.cases, *self.reference(column)]
+            wanted = [column.cases, *self.reference(column), self.balanced(column)]
             for role in self._protocol.train.sources:
                 wanted += _cases(self.training(role, channel, column.pool.provenance))
             if self._protocol.train.adapt:
@@ -124,7 +139,7 @@ class Material:
         self._prepared.run(workers, progress)
         ready, broken = [], []
         for column in columns.ready:
-            parts = (column.cases, *self.reference(column))
+            parts = (column.cases, *self.reference(column), self.balanced(column))
             reason = next(filter(None, (self._prepared.fault(part, (column.modality,)) for part in parts)), "")
             reason = reason or self._leak(column)
             if reason:
@@ -170,6 +185,11 @@ class Material:
         if found.train and not train:
             return Training(problem=f"{found.source}: no slice is far enough from every lesion")
         return replace(found, train=train, validation=validation)
+
+
+def kind_of(card: Card) -> str:
+    """The kind of lesion of a cohort, as its card calls it for its twin; the cohort's name where there is no twin."""
+    return card.name if card.simulate is None else card.simulate.lesion
 
 
 def channels_of(info: MethodInfo, group: Group) -> list[Channels]:

@@ -19,12 +19,14 @@ class Selected:
     Attributes:
         cls: its class.
         overrides: settings on top of the preset.
-        variant: the overrides as text; empty for the plain method.
+        variant: the overrides as text, and ``local`` for a method from a local file; empty for the plain method.
+        local: ``file:class#digest`` of a method from a local file; empty for one of a plugin.
     """
 
     cls: type[Method]
     overrides: Mapping[str, Any]
     variant: str
+    local: str = ""
 
 
 @dataclass

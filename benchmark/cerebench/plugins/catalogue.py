@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cerebench.errors import UsageError
 from cerebench.plugins import entries
 from cerebench.plugins.discovery import Plugin, PluginState
-from cerebench.plugins.entries import CohortEntry, Entry, Kind
+from cerebench.plugins.entries import CohortEntry, Entry, Kind, MethodEntry
+from cerebench.plugins.local_methods import load_local, read_reference
 from cerebench.plugins.manifest import Item
 
-KINDS: tuple[Kind, ...] = ("method", "cohort", "protocol", "metric", "simulator")
+if TYPE_CHECKING:
+    from cerebench.contract.method import Method
+
+KINDS: tuple[Kind, ...] = ("method", "cohort", "protocol", "metric", "simulator", "reporter")
 
 _MAKERS: dict[Kind, Any] = {
     "method": entries.method_entry,
@@ -20,6 +24,7 @@ _MAKERS: dict[Kind, Any] = {
     "protocol": entries.protocol_entry,
     "metric": entries.metric_entry,
     "simulator": entries.simulator_entry,
+    "reporter": entries.reporter_entry,
 }
 
 
@@ -30,6 +35,7 @@ class Catalogue:
         self.plugins = tuple(plugins)
         self._cards = tuple(cards)
         self._built: dict[Kind, list[Entry]] = {}
+        self._locals: dict[str, tuple[str, type[Method]]] = {}
         self._failures: dict[str, str] = {}
         self._duplicates: dict[str, str] = {}
 
@@ -63,6 +69,20 @@ class Catalogue:
         """Note that a plugin failed after its manifest had been read."""
         self._failures.setdefault(plugin.status.label, error)
 
+    def local(self, text: str) -> tuple[str, type[Method]]:
+        """Take in a method from a local file, once; returns its public name and its class.
+
+        Raises:
+            UsageError: no such file or class, or its name belongs to another method.
+            PluginError: the file cannot be imported.
+        """
+        if text not in self._locals:
+            entry, loaded = load_local(read_reference(text))
+            if entry not in self.entries("method"):
+                self._add(entry)
+            self._locals[text] = entry.name, loaded
+        return self._locals[text]
+
     def owner(self, entry: Entry) -> Plugin | None:
         """The plugin behind an entry; ``None`` for local files."""
         for plugin in self.plugins:
@@ -75,6 +95,15 @@ class Catalogue:
         owner = self.owner(entry)
         items = owner.manifest.methods if owner else ()
         return next(item for item in items if item.name == entry.name)
+
+    def _add(self, entry: MethodEntry) -> None:
+        known = next((one for one in self.entries("method") if one.name == entry.name and one.state == "ok"), None)
+        if isinstance(known, MethodEntry):
+            owner = known.target if known.source == entries.LOCAL else known.source
+            raise UsageError(
+                f"{entry.target}: method {entry.name!r} is already provided by {owner}; give the local one another name"
+            )
+        self._built["method"].append(entry)
 
     def _current(self, entry: Entry) -> Entry:
         owner = self.owner(entry)

@@ -1,4 +1,4 @@
-"""What a listing knows of one method, cohort, protocol, metric or simulator: plain data, nothing imported."""
+"""What a listing knows of one method, cohort, protocol, metric, simulator or reporter: plain data, nothing imported."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from cerebench.errors import PluginError
 from cerebench.plugins.discovery import State
 from cerebench.plugins.manifest import Item, read_yaml
 
-Kind = Literal["method", "cohort", "protocol", "metric", "simulator"]
+Kind = Literal["method", "cohort", "protocol", "metric", "simulator", "reporter"]
 Available = Literal["real", "in-silico", "none"]
 
 LOCAL = "local"
@@ -112,6 +112,13 @@ class SimulatorEntry(Entry):
     target: str
 
 
+@dataclass(frozen=True)
+class ReporterEntry(Entry):
+    """A reporter of runs, as its manifest describes it."""
+
+    target: str
+
+
 def method_entry(item: Item, **common: Any) -> MethodEntry:
     """The listing of a method; fields that a faulty manifest lacks are empty."""
     data = item.data
@@ -147,6 +154,11 @@ def metric_entry(item: Item, **common: Any) -> MetricEntry:
 def simulator_entry(item: Item, **common: Any) -> SimulatorEntry:
     """The listing of a simulator."""
     return SimulatorEntry(name=item.name, summary=_str(item.data, "summary"), target=item.target, **common)
+
+
+def reporter_entry(item: Item, **common: Any) -> ReporterEntry:
+    """The listing of a reporter."""
+    return ReporterEntry(name=item.name, summary=_str(item.data, "summary"), target=item.target, **common)
 
 
 def cohort_entry(path: Path, **common: Any) -> CohortEntry:

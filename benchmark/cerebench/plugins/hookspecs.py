@@ -47,3 +47,8 @@ def bench_register_metrics(register: RegisterTarget) -> None:
 @hookspec
 def bench_register_simulators(register: RegisterTarget) -> None:
     """Register generators of in-silico cohorts: call ``register(name, target)``; cards name them in ``simulate``."""
+
+
+@hookspec
+def bench_register_reporters(register: RegisterTarget) -> None:
+    """Register reporters: call ``register(name, target)`` once each; the target is a ``cerebench.api.Reporter``."""

@@ -24,6 +24,7 @@ class Registered:
     methods: dict[str, hookspecs.Target] = field(default_factory=dict)
     metrics: dict[str, hookspecs.Target] = field(default_factory=dict)
     simulators: dict[str, hookspecs.Target] = field(default_factory=dict)
+    reporters: dict[str, hookspecs.Target] = field(default_factory=dict)
     cohorts: list[Path] = field(default_factory=list)
     protocols: list[Path] = field(default_factory=list)
 
@@ -75,7 +76,7 @@ class PluginHost:
     def _collect(self, label: str, name: Any) -> Registered:
         registered = Registered()
         others = [plugin for key, plugin in self._manager.list_name_plugin() if key != name and plugin is not None]
-        for kind in ("methods", "metrics", "simulators"):
+        for kind in ("methods", "metrics", "simulators", "reporters"):
             self._call(label, f"bench_register_{kind}", others, _register_target(getattr(registered, kind), kind))
         for kind in ("cohorts", "protocols"):
             self._call(label, f"bench_register_{kind}", others, _register_file(getattr(registered, kind)))
@@ -136,7 +137,7 @@ def target_text(target: hookspecs.Target) -> str:
 def disagreements(plugin: Plugin, registered: Registered) -> list[str]:
     """Where the hooks of a plugin and its manifest say different things."""
     found = []
-    for kind in ("methods", "metrics", "simulators"):
+    for kind in ("methods", "metrics", "simulators", "reporters"):
         listed = {item.name: item.target for item in getattr(plugin.manifest, kind)}
         hooked = {name: target_text(target) for name, target in getattr(registered, kind).items()}
         for name in sorted(listed.keys() ^ hooked.keys()):

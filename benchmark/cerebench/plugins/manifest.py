@@ -48,7 +48,7 @@ class Manifest:
     Attributes:
         path: the file; ``None`` where there is none.
         api: version of the plugin contract it was written for; ``None`` where it could not be read.
-        methods, metrics, simulators: objects by target.
+        methods, metrics, simulators, reporters: objects by target.
         cohorts, protocols: files, inside the package's folder.
         problems: sentences, each naming the file and the field.
     """
@@ -58,13 +58,14 @@ class Manifest:
     methods: tuple[Item, ...] = ()
     metrics: tuple[Item, ...] = ()
     simulators: tuple[Item, ...] = ()
+    reporters: tuple[Item, ...] = ()
     cohorts: tuple[Path, ...] = ()
     protocols: tuple[Path, ...] = ()
     problems: tuple[str, ...] = ()
 
     def counts(self) -> dict[str, int]:
         """How many objects of each kind, kinds without any left out."""
-        kinds = ("methods", "cohorts", "protocols", "metrics", "simulators")
+        kinds = ("methods", "cohorts", "protocols", "metrics", "simulators", "reporters")
         return {kind: len(getattr(self, kind)) for kind in kinds if getattr(self, kind)}
 
 
@@ -182,12 +183,14 @@ _METRIC: dict[str, Check] = {
     "higher_is_better": _flag,
 }
 _SIMULATOR: dict[str, Check] = {"name": _name, "target": _target, "summary": _text}
+_REPORTER = _SIMULATOR
 _REQUIRED = {
     "methods": ("name", "target", "summary", "task", "supervision", "modalities", "unit"),
     "metrics": ("name", "target", "summary", "levels", "higher_is_better"),
     "simulators": ("name", "target"),
+    "reporters": ("name", "target", "summary"),
 }
-_OBJECTS = {"methods": _METHOD, "metrics": _METRIC, "simulators": _SIMULATOR}
+_OBJECTS = {"methods": _METHOD, "metrics": _METRIC, "simulators": _SIMULATOR, "reporters": _REPORTER}
 _FILES = {"cohorts": "card", "protocols": "file"}
 _TOP = ("schema", "api", *_OBJECTS, *_FILES)
 

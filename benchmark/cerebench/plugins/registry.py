@@ -10,8 +10,19 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from cerebench.errors import PluginError, UsageError
 from cerebench.plugins.catalogue import Catalogue
 from cerebench.plugins.discovery import STRICT, Plugin, PluginState, discover_plugins
-from cerebench.plugins.entries import CohortEntry, Entry, Kind, MethodEntry, MetricEntry, ProtocolEntry, SimulatorEntry
+from cerebench.plugins.entries import (
+    LOCAL,
+    CohortEntry,
+    Entry,
+    Kind,
+    MethodEntry,
+    MetricEntry,
+    ProtocolEntry,
+    ReporterEntry,
+    SimulatorEntry,
+)
 from cerebench.plugins.local import local_cards
+from cerebench.plugins.local_methods import is_reference
 from cerebench.plugins.patterns import is_glob, matches
 from cerebench.text import did_you_mean
 
@@ -34,19 +45,27 @@ class Registry:
         self._noted: list[str] = []
 
     @classmethod
-    def discover(cls, cards: Sequence[Path] = (), environ: Mapping[str, str] | None = None) -> Registry:
+    def discover(
+        cls, cards: Sequence[Path] = (), environ: Mapping[str, str] | None = None, strict: bool = False
+    ) -> Registry:
         """Find every installed plugin and the cards in the given folders (or files). Imports no plugin.
+
+        Args:
+            cards: folders of cards, or cards.
+            environ: environment; this process's if ``None``.
+            strict: any broken plugin is an error, as with ``CEREBENCH_STRICT_PLUGINS=1``.
 
         Raises:
             UsageError: a folder of cards does not exist, is empty, or reuses a name.
-            PluginError: with ``CEREBENCH_STRICT_PLUGINS=1``, if any plugin is broken.
+            PluginError: ``strict``, and a plugin is broken.
         """
         environ = os.environ if environ is None else environ
-        registry = cls(discover_plugins(environ), local_cards(cards), environ.get(STRICT, "") not in ("", "0"))
+        strict = strict or environ.get(STRICT, "") not in ("", "0")
+        registry = cls(discover_plugins(environ), local_cards(cards), strict)
         if cards:
             registry.cohorts()  # a reused name is the user's mistake: say so now
         if registry._strict and (broken := registry.warnings()):
-            raise PluginError(f"{broken[0]} ({STRICT} is set)")
+            raise PluginError(f"{broken[0]} (--strict, or {STRICT} is set)")
         return registry
 
     # --- listings: manifests and cards only -------------------------------------------------------------------------
@@ -75,6 +94,10 @@ class Registry:
         """Every simulator in every state, sorted by name."""
         return self._listing("simulator", SimulatorEntry)
 
+    def reporters(self) -> list[ReporterEntry]:
+        """Every reporter in every state, sorted by name."""
+        return self._listing("reporter", ReporterEntry)
+
     def warnings(self) -> list[str]:
         """One line for each broken plugin, card or method found so far; what was blocked is no warning."""
         states = self.plugins()
@@ -85,7 +108,8 @@ class Registry:
             for entry in [*self.cohorts(), *self.protocols()]
             if entry.state == "failed" and (entry.source, entry.plugin) not in broken
         ]
-        return lines + [line for line in self._noted if line not in lines]
+        told = tuple(state.label for state in states if state.state == "failed")
+        return lines + [line for line in self._noted if line not in lines and not line.startswith(told)]
 
     def entry(self, kind: Kind, name: str) -> Entry:
         """The usable entry of a name.
@@ -98,6 +122,8 @@ class Registry:
 
     def select(self, kind: Kind, patterns: str | Sequence[str], load: bool = False) -> list[str]:
         """Names that match ``all``, globs (``*``, ``?``) or exact names, in the order asked for, globs sorted.
+
+        A method may also be named by a file: ``path/to/file.py:MyMethod`` gives the name that its ``info`` says.
 
         Settings in brackets stay where they are: ``my-*[width=16]`` gives ``["my-method[width=16]"]``.
 
@@ -135,6 +161,8 @@ class Registry:
 
         entry = self._usable("method", name, MethodEntry)
         loaded = self._load("method", entry)
+        if entry.source == LOCAL:
+            return loaded  # type: ignore[no-any-return]
         if not (isinstance(loaded, type) and issubclass(loaded, Method)):
             raise PluginError(f"{_label(entry)}: {entry.target!r} is not a subclass of cerebench.api.Method")
         differences = method_disagreements(self._catalogue.item(entry), loaded, complete=False)
@@ -147,6 +175,8 @@ class Registry:
         from cerebench.plugins.agreement import method_disagreements
 
         entry = self._usable("method", name, MethodEntry)
+        if entry.source == LOCAL:
+            return []
         return method_disagreements(self._catalogue.item(entry), self._load("method", entry), complete=True)
 
     def load_metric(self, name: str) -> Any:
@@ -156,6 +186,10 @@ class Registry:
     def load_simulator(self, name: str) -> Any:
         """The function registered for a simulator; raises as :meth:`load_method` does."""
         return self._load("simulator", self._usable("simulator", name, SimulatorEntry))
+
+    def load_reporter(self, name: str) -> Any:
+        """The class registered for a reporter; raises as :meth:`load_method` does."""
+        return self._load("reporter", self._usable("reporter", name, ReporterEntry))
 
     def card(self, name: str) -> Card:
         """The validated card of a cohort.
@@ -188,6 +222,8 @@ class Registry:
                 try:
                     self._ask(plugin)
                 except PluginError:
+                    if self._strict:
+                        raise
                     continue  # its state now says why
         return self.plugins()
 
@@ -197,6 +233,9 @@ class Registry:
         return [entry for entry in self._catalogue.entries(kind) if isinstance(entry, form)]
 
     def _usable(self, kind: Kind, name: str, form: type[AnyEntry]) -> AnyEntry:
+        if kind == "method" and is_reference(name):
+            name, loaded = self._catalogue.local(name)
+            self._objects.setdefault(("method", name), loaded)
         known = [entry for entry in self._listing(kind, form) if entry.name == name and entry.state != "duplicate"]
         for entry in known:
             if entry.state == "ok":
@@ -229,7 +268,7 @@ class Registry:
             return False
         return True
 
-    def _load(self, kind: Kind, entry: MethodEntry | MetricEntry | SimulatorEntry) -> Any:
+    def _load(self, kind: Kind, entry: MethodEntry | MetricEntry | SimulatorEntry | ReporterEntry) -> Any:
         from cerebench.plugins.host import resolve
 
         if (kind, entry.name) not in self._objects:

@@ -22,6 +22,8 @@ class Metric:
         higher_is_better: direction for ranks.
         needs_positives: undefined on data without positives.
         needs_negatives: undefined on data without negatives.
+        tolerance: differences between two runs up to this are never called worse. By default 1e-3: the sketch warns
+            where the order within its score codes could move a metric by more than that.
     """
 
     name: str
@@ -30,6 +32,7 @@ class Metric:
     higher_is_better: bool = True
     needs_positives: bool = True
     needs_negatives: bool = True
+    tolerance: float = 1e-3
 
 
 AP = Metric("ap", "Step-wise average precision (area under the precision-recall steps).", ALL_LEVELS)
@@ -59,6 +62,22 @@ SENSITIVITY_AT_5FPR = Metric(
 SENSITIVITY_AT_10FPR = Metric(
     "sensitivity_at_10fpr", "Sensitivity at the threshold of 10 % false positives in healthy validation data.", (VOXEL,)
 )
+DICE_AT_BALANCED = Metric(
+    "dice_at_balanced", "Dice at the threshold chosen on validation with equal weight for kinds of lesion.", (VOXEL,)
+)
+SENSITIVITY_AT_BALANCED = Metric(
+    "sensitivity_at_balanced",
+    "Share of lesion voxels found at the threshold chosen with equal weight for kinds of lesion.",
+    (VOXEL,),
+    needs_negatives=False,
+)
+FPR_AT_BALANCED = Metric(
+    "fpr_at_balanced",
+    "Share of normal voxels called positive at the threshold chosen with equal weight for kinds of lesion.",
+    (VOXEL,),
+    False,
+    False,
+)
 PREVALENCE = Metric("prevalence", "Share of positives in the tested data.", CASE_LEVELS, True, False, False)
 BRIER = Metric("brier", "Mean squared error of probabilities (only for scores in [0, 1]).", CASE_LEVELS, False)
 
@@ -78,6 +97,9 @@ METRICS: dict[str, Metric] = {
         SENSITIVITY_AT_1FPR,
         SENSITIVITY_AT_5FPR,
         SENSITIVITY_AT_10FPR,
+        DICE_AT_BALANCED,
+        SENSITIVITY_AT_BALANCED,
+        FPR_AT_BALANCED,
         BRIER,
         PREVALENCE,
     )

@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 
 from cerebench.contract.method import Method, Prediction
+from cerebench.testing import resources
 from cerebench.testing.canary import Canary, LabelAccessError
-from cerebench.testing.outcome import Broken, NotApplicable, require
+from cerebench.testing.outcome import Broken, Measured, NotApplicable, require
 from cerebench.testing.trial import Inputs, Trial
 
 if TYPE_CHECKING:
@@ -39,9 +40,12 @@ def _shapes(trial: Trial) -> str:
         require(found.score is not None, "a lesion classifier has to return scores")
     if found.map is None:
         return f"score {found.score:.4g}"
+    raw = trial.predict(trial.method, trial.inputs([trial.case(0, 1)])).maps
+    dtype = "" if raw is None else str(raw.dtype).removeprefix("torch.")
+    require(raw is None or raw.dtype.is_floating_point, f"maps are {dtype}, expected floating-point numbers")
     inside = found.map[torch.from_numpy(trial.case(0, 1).volume.brain).to(trial.target)]
     require(bool(inside.max() > inside.min()), f"the map is constant inside the brain ({float(inside.max()):.4g})")
-    return f"map {tuple(found.map.shape)} from {float(inside.min()):.4g} to {float(inside.max()):.4g}"
+    return f"map {tuple(found.map.shape)} of {dtype} from {float(inside.min()):.4g} to {float(inside.max()):.4g}"
 
 
 def _no_mutation(trial: Trial) -> str:
@@ -83,7 +87,7 @@ def _repeats(trial: Trial) -> str:
     _equal(first, second, 0.0, "two predictions of one input differ; draw random numbers from context.seed")
     if not trial.info.stages:
         return "prediction"
-    again, _ = trial.train(0, trial.shape)
+    again, _ = trial.second
     tolerance = 0.0 if trial.target.type == "cpu" else GPU_TOLERANCE
     _equal(
         first,
@@ -181,7 +185,29 @@ def _explains(trial: Trial) -> str:
     return ", ".join(pictures)
 
 
-CHECKS: dict[str, Callable[[Trial], str]] = {
+def _diagnoses(trial: Trial) -> str:
+    from cerebench.contract.diagnosis import DiagnoseContext, check_diagnosis
+    from cerebench.testing.canary import GuardedVolumes
+    from cerebench.testing.mock import MemoryVolumes, mock_volumes
+
+    if trial.cls.diagnose is Method.diagnose:
+        raise NotApplicable("the method diagnoses nothing")
+    held_out = mock_volumes(trial.info, 3, seed=1, labelled=False, shape=trial.shape)
+    tested = MemoryVolumes([trial.case(20 + index, 1).volume for index in range(2)])
+    sightings: list[str] = []
+    context = DiagnoseContext(
+        held_out=GuardedVolumes(held_out, trial.info, False, sightings),
+        tested={"centre": GuardedVolumes(tested, trial.info, False, sightings)},
+        device=trial.target,
+        seed=0,
+    )
+    with torch.inference_mode():
+        found = check_diagnosis(trial.info.name, trial.method.diagnose(context))
+    require(not sightings, f"diagnose looks at {', '.join(sorted(set(sightings)))}")
+    return f"{len(found.figures)} figures, {len(found.findings)} findings, {len(found.pictures)} pictures"
+
+
+CHECKS: dict[str, Callable[[Trial], str | Measured]] = {
     "training": _trains,
     "no label access": _no_labels,
     "shapes": _shapes,
@@ -193,6 +219,9 @@ CHECKS: dict[str, Callable[[Trial], str]] = {
     "empty slices": _empty,
     "better than random": _finds_lesions,
     "explain": _explains,
+    "diagnose": _diagnoses,
+    "GPU": resources.on_gpu,
+    "time and memory": resources.cost,
 }
 """Name → check; a check returns a figure or note, or raises."""
 

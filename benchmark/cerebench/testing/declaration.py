@@ -9,6 +9,7 @@ from typing import Any
 from cerebench.contract.info import MethodInfo
 from cerebench.contract.method import Method
 from cerebench.errors import PluginError
+from cerebench.plugins.local_methods import LOCAL_PREFIX
 from cerebench.plugins.manifest import find_manifest, read_manifest
 from cerebench.testing.outcome import Broken, NotApplicable, require
 
@@ -39,6 +40,8 @@ def check_declaration(cls: type[Method]) -> str:
 
 def check_manifest(cls: type[Method]) -> str:
     """The static manifest of the class's package says the same as the class."""
+    if cls.__module__.startswith(LOCAL_PREFIX):
+        raise NotApplicable("a local file has no manifest")
     try:
         path = find_manifest(cls.__module__)
     except PluginError as error:

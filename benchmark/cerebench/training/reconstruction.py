@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
 from cerebench.contract.method import FitRun, Method, PredictContext, Prediction
@@ -32,6 +34,43 @@ class ReconstructionMethod(Method):
 
         loss: Literal["l1", "mse", "ssim"] = "l1"
         polarity: Literal["absolute", "bright"] = "absolute"
+
+    @classmethod
+    def from_module(
+        cls,
+        module: nn.Module | Callable[..., nn.Module],
+        *,
+        name: str,
+        summary: str,
+        stride: int = 1,
+        presets: Mapping[str, Mapping[str, Any]] | None = None,
+        **info: Any,
+    ) -> type[ReconstructionMethod]:
+        """A method's class from a network that maps slices ``[B, C, D, H]`` to their reconstructions, same shape.
+
+        >>> Mine = ReconstructionMethod.from_module(make_network, name="mine", summary="My network.", stride=4)
+
+        Args:
+            module: a function or class that makes the network, or the network. It is called with the number of channels
+                as ``channels`` (or ``in_channels`` and ``out_channels``) and with the slices' size as ``canvas``, where
+                it has parameters of these names. Other parameters with a plain default (number, text, truth value)
+                become settings of the method: ``mine[width=8]``. A network that is made already is copied, and layers
+                with ``reset_parameters`` draw new weights from the seed.
+            name: public name.
+            summary: one sentence.
+            stride: sides of the slices are padded to a multiple of it.
+            presets: preset → settings that differ from the default; ``None`` for lengths of training that suit small
+                networks.
+            info: further fields of :class:`~cerebench.api.MethodInfo`, such as ``citation`` or ``modalities``.
+
+        Raises:
+            UsageError: a parameter of the factory that is neither given nor has a default, or that has the name of a
+                setting of the training.
+        """
+        from cerebench.training.wrapping import wrapped
+
+        origin = str(sys._getframe(1).f_globals["__name__"])
+        return wrapped(cls, module, stride, presets, origin, {"name": name, "summary": summary, **info})
 
     def network_for(self, channels: int, canvas: tuple[int, ...]) -> nn.Module:
         """A network for slices ``[B, channels, *canvas]``."""

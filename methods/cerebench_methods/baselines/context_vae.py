@@ -37,6 +37,7 @@ class ContextVae(VariationalMethod):
             "The context branch decodes the mean code and has no divergence term.",
             "The gradient is smoothed by a Gaussian instead of being averaged over noisy copies of the slice.",
             "Gaussian decoder with variance beta a pixel; one cycle of AdamW.",
+            "Sizes and steps of the preset `paper` are our reading of the paper, which does not give all of them.",
         ),
     )
 

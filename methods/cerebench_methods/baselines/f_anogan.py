@@ -51,6 +51,7 @@ class FAnogan(ReconstructionMethod):
             "One update of the critic for each of the generator, where the paper makes five.",
             "Critic features are those before its last, linear layer.",
             "The generator's output is not bounded and the latent prior is normal.",
+            "Sizes and steps of the preset `paper` are our reading of the paper, which does not give all of them.",
         ),
     )
 

@@ -37,6 +37,7 @@ class Riad(ReconstructionMethod):
             "One cell size is drawn for a batch, not for a slice.",
             "The masks of a prediction are drawn once from its seed and serve all slices.",
             "AdamW with one cycle instead of Adam with steps.",
+            "Sizes and steps of the preset `paper` are our reading of the paper, which does not give all of them.",
         ),
     )
 

@@ -37,6 +37,7 @@ class VaeRestoration(VariationalMethod):
             "The weight of the total variation is fixed instead of tuned on healthy slices.",
             "Step and number of steps are ours; few large steps in the small presets.",
             "Gaussian decoder with variance beta a pixel; VAE instead of the paper's Gaussian-mixture variant.",
+            "Sizes and steps of the preset `paper` are our reading of the paper, which does not give all of them.",
         ),
         cost="iterative",
     )

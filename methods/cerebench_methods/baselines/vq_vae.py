@@ -45,6 +45,7 @@ class VqVae(ReconstructionMethod):
             "One raster order and one transformer instead of an ensemble over orders.",
             "The residual is not multiplied with the upsampled mask of exchanged codes.",
             "The codebook starts at codes of training slices; the paper's spectral loss is left out.",
+            "Sizes and steps of the preset `paper` are our reading of the paper, which does not give all of them.",
         ),
     )
 

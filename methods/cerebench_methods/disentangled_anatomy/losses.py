@@ -73,7 +73,8 @@ def joint_loss(networks: Disentangler, pairs: Tensor, settings: Any, spacing: fl
     reconstruction = torch.stack([inside_error(one, targets, masks) for one in rendered]).sum()
     soft = logits.softmax(1)
     consistency = inside_error(soft[:count], soft[count:], brain[:count])
-    similarity = l1_loss(restored, direct)
+    # the anatomy is the target: otherwise the easiest code to restore from edges is that of a single tissue
+    similarity = l1_loss(restored, direct.detach())
     prior = tissue_prior(soft, pairs[:, 3:].repeat(2, 1, 1, 1, 1), settings.tissue_values, brain)
     total = (
         reconstruction

@@ -3,9 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import copy
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
-from cerebench.api import FitRun, Method, MethodError, MethodInfo, PredictContext, Prediction, Stage, Volumes
+from cerebench.api import (
+    DiagnoseContext,
+    Diagnosis,
+    FitRun,
+    Method,
+    MethodError,
+    MethodInfo,
+    PredictContext,
+    Prediction,
+    Stage,
+    Volumes,
+)
 from cerebench.training.canvas import canvas_shape, crop_to, pad_to
 from cerebench_methods.disentangled_anatomy.settings import (
     ASSUMPTIONS,
@@ -81,6 +93,7 @@ class DisentangledAnatomy(Method):
                 f"disentangled-anatomy learns from T1/T2 pairs of the same subject, found {'+'.join(modalities)}: "
                 "choose training sources and columns with both"
             )
+        self.spacing = spacing
         self.networks: Any = Disentangler(self.settings)
         self.mean_vectors = torch.zeros(len(MODALITIES), self.settings.modality_size)
 
@@ -114,7 +127,7 @@ class DisentangledAnatomy(Method):
         """Hybrid score ``[B, D, H, W]`` of one modality, 0 outside the brain."""
         from cerebench_methods.disentangled_anatomy.score import hybrid_score
 
-        found = self._restore(images, context)
+        found = self.restoration(images, context)
         score = hybrid_score(found.image, found.healthy, self.settings, context.spacing)
         return Prediction(maps=crop_to(score[:, 0], tuple(context.brain.shape[1:])).float() * context.brain)
 
@@ -122,7 +135,7 @@ class DisentangledAnatomy(Method):
         """Pictures of every step, ``[B, D, H, W]``."""
         from cerebench_methods.disentangled_anatomy.score import dissimilarity
 
-        found = self._restore(images, context)
+        found = self.restoration(images, context)
         pictures = {
             "anatomy": found.anatomy,
             "edges" if self.settings.restorer_input == "edges" else "restorer input": found.seen,
@@ -133,8 +146,33 @@ class DisentangledAnatomy(Method):
         shape = tuple(context.brain.shape[1:])
         return {name: crop_to(picture[:, 0], shape).float() * context.brain for name, picture in pictures.items()}
 
-    def _restore(self, images: Tensor, context: PredictContext) -> Restoration:
-        """One by one: a class or an edge flips with the last bit, which depends on the size of a batch."""
+    def diagnose(self, context: DiagnoseContext) -> Diagnosis:
+        """The authors' checks: tissues of pairs, edges alone, modality vectors, tissue values across centres."""
+        from cerebench_methods.disentangled_anatomy.diagnosis import diagnose
+
+        return diagnose(self, context)
+
+    def with_tissue_values(self, values: tuple[float, ...]) -> DisentangledAnatomy:
+        """The trained method with other tissue values in its anatomical image; the networks are shared."""
+        other = copy(self)
+        other.settings = self.settings.model_copy(update={"tissue_values": values})
+        return other
+
+    def looks(self, vectors: Tensor, modality: str) -> Tensor:
+        """The modality vectors ``[B, size]`` that images with these ``vectors`` are rendered with."""
+        if self.settings.reuse_modality:
+            return vectors
+        mean: Tensor = self.mean_vectors[MODALITIES.index(modality)]
+        return mean.to(vectors.device).expand_as(vectors)
+
+    def restoration(self, images: Tensor, context: PredictContext) -> Restoration:
+        """Everything on the way from images of one modality to pseudo-healthy images.
+
+        One by one: a class or an edge flips with the last bit, which depends on the size of a batch.
+
+        Raises:
+            MethodError: the images are neither T1 nor T2.
+        """
         import torch
 
         parts = [
@@ -157,11 +195,7 @@ class DisentangledAnatomy(Method):
         anatomy = anatomical_image(classes, self.settings.tissue_values, brain)
         seen = restorer_view(image, anatomy, self.settings)
         vector = networks.modality(image, brain)
-        looks = vector
-        if not self.settings.reuse_modality:
-            mean = self.mean_vectors[MODALITIES.index(modalities[0])]
-            looks = mean.to(vector.device).expand_as(vector)
-        healthy = networks.render(networks.restorer(seen), looks, brain)
+        healthy = networks.render(networks.restorer(seen), self.looks(vector, modalities[0]), brain)
         return Restoration(image, brain, anatomy, seen, healthy, vector)
 
     def _vectors(self, volume: Any, device: Any) -> Tensor:

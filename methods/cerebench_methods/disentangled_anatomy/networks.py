@@ -16,8 +16,9 @@ def unet_stride(depth: int) -> int:
     return int(2**depth)
 
 
-VIEWS = 3
-"""Affine views of an image that the anatomy extractor sees."""
+VIEWS = ((3.0, -1.0), (-3.0, 2.0), (2.0, 0.5))
+"""Gains and offsets from which the affine views of an image start: rising above the dark tissue, falling below the
+bright one, and rising throughout. From gains near 0 the extractor stays for hundreds of steps at one class for all."""
 
 
 def unet(inputs: int, outputs: int, width: int, depth: int) -> nn.Module:
@@ -63,8 +64,10 @@ class AnatomyExtractor(nn.Module):
     def __init__(self, width: int, depth: int, looks: int) -> None:
         super().__init__()
         self.looks = ModalityExtractor(width, looks)
-        self.views = nn.Linear(looks, 2 * VIEWS)
-        self.unet = unet(VIEWS, 3, width, depth)
+        self.views = nn.Linear(looks, 2 * len(VIEWS))
+        with torch.no_grad():
+            self.views.bias.copy_(torch.tensor(VIEWS).T.flatten())
+        self.unet = unet(len(VIEWS), 3, width, depth)
 
     def forward(self, image: Tensor, brain: Tensor) -> Tensor:
         """Logits of images ``[B, 1, D, H, W]`` with brain masks of the same shape."""

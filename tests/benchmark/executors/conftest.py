@@ -76,6 +76,7 @@ def trouble(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trouble]:
         toys.install(folder / "site", patch)
         patch.setenv("CEREBENCH_CACHE", str(folder / "cache"))
         patch.setenv("TROUBLE_NOTES", str(folder / "notes"))
+        patch.setenv("CEREBENCH_WRITABLE", str(folder / "notes"))
         patch.setenv("TROUBLE_SECONDS", "0.3")
         patch.delenv("CEREBENCH_DATA", raising=False)
         yield Trouble(make_world(folder), folder / "notes")

@@ -133,6 +133,7 @@ def test_two_devices_run_two_workers_at_once(trouble, monkeypatch):
 
 def test_workers_see_the_environment_of_the_run_not_of_the_server_s_start(trouble, monkeypatch, tmp_path):
     monkeypatch.setenv("TROUBLE_NOTES", str(tmp_path))
+    monkeypatch.setenv("CEREBENCH_WRITABLE", str(tmp_path))
     monkeypatch.setenv("TROUBLE_SECONDS", "0")
     cerebench.run("trouble-sleeps", "toy-lesion", **trouble.options(results=tmp_path / "results"))
     assert list(tmp_path.glob("sleeps-*"))
@@ -152,6 +153,7 @@ cerebench.run("trouble-sleeps", "toy-lesion", timeout_s=3000, **options)
 
 def test_a_script_without_guard_runs_once_and_leaves_no_process_when_killed(trouble, tmp_path, monkeypatch):
     monkeypatch.setenv("TROUBLE_NOTES", str(tmp_path))
+    monkeypatch.setenv("CEREBENCH_WRITABLE", str(tmp_path))
     monkeypatch.setenv("TROUBLE_SECONDS", "600")
     (tmp_path / "script.py").write_text(SCRIPT)
     options = json.dumps(trouble.options(results=tmp_path / "results"), default=str)

@@ -124,3 +124,23 @@ def test_percentiles_leave_the_scored_patient_out():
     rule = ThresholdRule([], healthy, percentiles=(99,))
     assert rule.common.percentiles[99]["subject"] == np.nextafter(4.0, np.inf)
     assert rule.for_patient("h/4").percentiles[99]["subject"] == np.nextafter(3.0, np.inf)
+
+
+def test_the_balanced_threshold_weighs_kinds_alike_and_leaves_a_patients_own_scans_out():
+    many = [("ms", item(f"a/{seed}", seed)) for seed in range(6)]
+    few = [("glioma", item("b/me", 20, shift=0.75))]
+    rule = ThresholdRule([item("c/0", 30)], [], balanced=[*many, *few])
+    pooled = {
+        kind: [voxels(int(one.case.rpartition("-")[2]), True) for name, one in (*many, *few) if name == kind]
+        for kind in ("ms", "glioma")
+    }
+    groups = [tuple(np.concatenate(parts) for parts in zip(*pooled[kind], strict=True)) for kind in pooled]
+    groups[1] = (groups[1][0] + 0.75, groups[1][1])
+    means = {
+        t: np.mean([f1_score(labels, scores >= t) for scores, labels in groups])
+        for t in np.unique(np.concatenate([scores for scores, _ in groups]))
+    }
+    assert rule.common.balanced["raw"] == max(t for t, value in means.items() if value == max(means.values()))
+    without = ThresholdRule([item("c/0", 30)], [], balanced=many).common
+    assert rule.for_patient("b/me").balanced == without.balanced != rule.common.balanced
+    assert ThresholdRule([item("c/0", 30)], []).common.balanced == {}

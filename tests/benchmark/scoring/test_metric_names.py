@@ -14,13 +14,15 @@ from cerebench.scoring.metrics import METRIC_VERSION, METRICS
 FIXED = {
     "ap", "auroc", "best_dice", "dice", "sensitivity", "specificity", "accuracy", "balanced_accuracy", "fpr",
     "fpr_at_95tpr", "sensitivity_at_1fpr", "sensitivity_at_5fpr", "sensitivity_at_10fpr", "brier", "prevalence",
+    "dice_at_balanced", "sensitivity_at_balanced", "fpr_at_balanced",
 }  # fmt: skip
+LOWER = {"fpr", "fpr_at_95tpr", "fpr_at_balanced", "brier"}
 
 
 def test_names_are_the_fixed_ones() -> None:
     assert set(METRICS) == FIXED
     assert isinstance(METRIC_VERSION, int)
-    assert {name for name, metric in METRICS.items() if not metric.higher_is_better} == {"fpr", "fpr_at_95tpr", "brier"}
+    assert {name for name, metric in METRICS.items() if not metric.higher_is_better} == LOWER
 
 
 def test_manifest_hook_and_code_agree() -> None:

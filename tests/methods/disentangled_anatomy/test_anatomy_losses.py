@@ -55,3 +55,17 @@ def test_equal_scans_of_both_modalities_have_no_inconsistency_and_every_network_
     total = parts["reconstruction"] + sum(weight * parts[name] for weight, name in others)
     assert parts["loss"].item() == pytest.approx(total.item(), rel=1e-6)
     assert all(parameter.grad is not None for parameter in networks.parameters())
+
+
+def test_the_similarity_teaches_the_restorer_alone() -> None:
+    """With a gradient to the anatomy the easiest code to restore is that of a single tissue."""
+    torch.manual_seed(0)
+    settings = DisentangledAnatomy.settings_for("mock")
+    networks = Disentangler(settings)
+    pairs = torch.cat([torch.rand(1, 2, 8, 8, 8), torch.ones(1, 1, 8, 8, 8), torch.rand(1, 1, 8, 8, 8)], 1)
+
+    joint_loss(networks, pairs, settings, 4.0)["similarity"].backward()
+
+    assert all(parameter.grad is not None for parameter in networks.restorer.parameters())
+    others = (networks.anatomy, networks.embed, networks.combiner, networks.modality)
+    assert all(parameter.grad is None for network in others for parameter in network.parameters())

@@ -58,7 +58,7 @@ def test_no_intensity_reaches_the_restorer(
         canvas = canvas_shape(volume.brain.shape, method._stride())
         logits = method.networks(*(pad_to(part, canvas) for part in (image, context.brain[:, None].float())))
         monkeypatch.setattr(method.networks.anatomy, "forward", lambda image, brain: logits)
-        before, after = (method._restore(one, context) for one in (image, image.square() + 0.3 * image))
+        before, after = (method.restoration(one, context) for one in (image, image.square() + 0.3 * image))
         codes = [method.networks.restorer(found.seen) for found in (before, after)]
 
     assert before.seen.unique().tolist() == [0.0, 1.0]
@@ -71,7 +71,7 @@ def test_the_intensity_ablation_lets_intensities_through(pair: Callable[..., Any
     volume, _ = pair(20)
     leaky = trained([pair(0)[0]], tmp_path, restorer_input="intensity", steps=2)
     with torch.inference_mode():
-        found = leaky._restore(channel(volume, "t1"), context_of(volume, "t1"))
+        found = leaky.restoration(channel(volume, "t1"), context_of(volume, "t1"))
     assert torch.equal(found.seen, found.image)
 
 
@@ -81,7 +81,9 @@ def test_mean_looks_replace_those_of_the_input(method: DisentangledAnatomy, pair
     other.build(MODALITIES, volume.brain.shape, volume.spacing)
     other.restore(method.tensors())
     with torch.inference_mode():
-        own, mean = (one._restore(channel(volume, "t2"), context_of(volume, "t2")).healthy for one in (method, other))
+        own, mean = (
+            one.restoration(channel(volume, "t2"), context_of(volume, "t2")).healthy for one in (method, other)
+        )
     assert other.mean_vectors.shape == (2, method.settings.modality_size)
     assert not torch.equal(other.mean_vectors[0], other.mean_vectors[1])
     assert not torch.equal(own, mean)

@@ -1,0 +1,1 @@
+"""One night: run, compare with the accepted baseline, append to the history, write a summary."""

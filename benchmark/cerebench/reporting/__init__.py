@@ -1,0 +1,1 @@
+"""What a reporter is and what it is told; the built-in reporters."""

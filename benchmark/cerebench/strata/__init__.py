@@ -1,0 +1,1 @@
+"""Metrics by kind and size of lesion, centre, modality, and whether a centre was seen in training."""

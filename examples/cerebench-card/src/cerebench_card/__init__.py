@@ -1,0 +1,1 @@
+"""A cohort of cerebench: a card in package data."""

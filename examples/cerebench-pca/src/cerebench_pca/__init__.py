@@ -1,0 +1,1 @@
+"""A method of cerebench: reconstruction by principal components."""

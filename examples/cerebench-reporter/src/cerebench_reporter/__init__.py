@@ -1,0 +1,1 @@
+"""A reporter of cerebench: a CSV row for each finished cell."""
