@@ -49,6 +49,12 @@ COMMANDS: dict[str, Command] = {
     "doctor": Command("cerebench.cli.doctor:doctor", "Check the installation: versions, devices, folders, plugins."),
 }
 
+SHORTCUTS = {
+    ("baseline", "list"): "cerebench.cli.baseline_list:shortcut",
+    ("plugins", "list"): "cerebench.cli.plugins_list:shortcut",
+}
+"""Listings within a group of typer: they take the words they understand without importing typer."""
+
 OPTIONS = ["--version", "--debug", "--help"]
 USAGE = """Usage: bench [OPTIONS] COMMAND [ARGS]...
 
@@ -108,12 +114,19 @@ def _run(words: list[str]) -> int:
     if name not in COMMANDS:
         what, known = ("option", OPTIONS) if name.startswith("-") else ("command", list(COMMANDS))
         raise UsageError(f"unknown {what} {name!r}: {did_you_mean(name, known)}")
-    module_name, _, attribute = COMMANDS[name].target.partition(":")
-    found = getattr(import_module(module_name), attribute)
+    if rest and (name, rest[0]) in SHORTCUTS and _target(SHORTCUTS[name, rest[0]])(rest[1:]):
+        return 0
+    found = _target(COMMANDS[name].target)
     if COMMANDS[name].light:
         found(rest)
         return 0
     return _run_typer(name, found, rest)
+
+
+def _target(text: str) -> Any:
+    """The object that ``module:object`` names."""
+    module, _, attribute = text.partition(":")
+    return getattr(import_module(module), attribute)
 
 
 def _run_typer(name: str, found: Any, words: list[str]) -> int:

@@ -8,12 +8,13 @@ import tempfile
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from cerebench.compare.reading import read_results
-from cerebench.compare.snapshot import CellFacts, Snapshot
 from cerebench.errors import UsageError
 from cerebench.jsonio import read_json, write_json
+
+if TYPE_CHECKING:
+    from cerebench.compare.snapshot import Snapshot
 
 SCHEMA_VERSION = 1
 ABOUT, VALUES = "baseline.json", "values.parquet"
@@ -48,6 +49,8 @@ def accept(results: Path, reason: str, baselines: Path) -> Accepted:
     Raises:
         UsageError: no reason, or no finished cell in the folder.
     """
+    from cerebench.compare.reading import read_results
+
     if not reason.strip():
         raise UsageError("--reason is empty: say in a sentence why these numbers are the ones to hold others against")
     snapshot = read_results(results)
@@ -101,6 +104,8 @@ def load(path: Path) -> Snapshot:
         UsageError: the path is none of these, or a baseline's files are damaged.
     """
     if (path / "runs").is_dir():
+        from cerebench.compare.reading import read_results
+
         return read_results(path)
     if (path / ABOUT).is_file():
         return _read(path)
@@ -141,6 +146,8 @@ def _content(folder: Path) -> dict[str, Any]:
 def _read(folder: Path) -> Snapshot:
     from pyarrow import ArrowException
     from pyarrow.parquet import ParquetFile
+
+    from cerebench.compare.snapshot import CellFacts, Snapshot
 
     content = _content(folder)
     try:
