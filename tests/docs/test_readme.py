@@ -34,24 +34,24 @@ def test_opens_with_exactly_two_commands(readme: str, blocks: Blocks) -> None:
     assert [block for block in everything if "venv" in block] == [RUN, TEST]
 
 
-def test_excerpt_has_the_columns_of_the_protocol(readme: str, blocks: Blocks, protocol: Protocol) -> None:
-    excerpt = next(block for block in blocks(readme, "") if "SMOKE TEST" in block)
-    name, preset = protocol.preset(None)
-    heading = f"{protocol.name} v{protocol.version} · preset {name} · in-silico data · {preset.banner.upper()}\n"
-    assert excerpt.startswith(heading)
-    assert f"\n{protocol.headline[0]} (voxel, {protocol.post[0]}) with patient-bootstrap interval:" in excerpt
-    lines = excerpt.splitlines()
-    head = next(line for line in lines if line.startswith("column "))
+def test_excerpt_is_of_a_published_in_silico_page(readme: str, root: Path) -> None:
+    """Two markers with the beginning of a page that ``docs/make_leaderboard.py`` wrote, number for number."""
+    text = readme.partition("<!-- leaderboard:")[2].partition("<!-- /leaderboard -->")[0]
+    assert "**IN SILICO: " in text
+    link = re.search(r"\]\((results/leaderboards/[^)]+-in-silico\.md)\)", text)
+    assert link is not None
+    page = (root / link[1]).read_text(encoding="utf-8")
+    table = [line for line in text.splitlines() if line.startswith("|")]
+    assert len(table) > 5
+    assert "\n".join(table) in page
     registry = Registry.discover()
-    known = {f"{item.name} {modality}" for item in registry.cohorts() for modality in item.modalities}
-    body = lines[lines.index(head) + 2 :]
-    shown = [re.split(r"\s{2,}", line)[0] for line in body[: body.index("")] if line != "…"]
-    assert len(shown) > 5
-    assert set(shown) <= known
-    left_out = {part for line in lines if line.startswith("Not tested:") for part in known if part in line}
-    assert left_out
-    assert not left_out & set(shown)
-    assert set(re.split(r"\s{2,}", head)[1:]) <= {item.name for item in registry.methods()}
+    methods = {item.name for item in registry.methods()}
+    columns = {f"{item.name} {modality}" for item in registry.cohorts() for modality in item.modalities}
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in table]
+    names = {re.sub(r"\[.*", "", cell) for cell in [*cells[0][1:], *(line[0] for line in cells[2:])]}
+    assert names <= methods | columns | {"mean rank"}
+    assert names & methods
+    assert names & columns
 
 
 def test_presets_are_those_of_the_protocol(readme: str, protocol: Protocol) -> None:

@@ -72,6 +72,9 @@ def test_metrics_are_those_of_the_contract(bench):
         "sensitivity_at_10fpr",
         "brier",
         "prevalence",
+        "dice_at_balanced",
+        "sensitivity_at_balanced",
+        "fpr_at_balanced",
     }
     assert rows["fpr"]["higher_is_better"] is False
     assert rows["dice"]["levels"] == ["voxel"]
