@@ -69,6 +69,8 @@ def test_the_preset_limits_the_cases_and_without_a_balanced_selection_keys_stay(
     plain = references(world)
     select()
     assert run("toy-good", preset="nightly").evaluated == 0
+    select(cases=0, balanced=["toy-lesion"])
+    assert run("toy-good", preset="nightly").evaluated == 0
 
     select(cases=1, balanced=["toy-lesion"])
     run("toy-good", preset="nightly")
