@@ -13,8 +13,8 @@ from cerebench.scoring.metrics import METRICS
 
 Words = Annotated[tuple[str, ...], BeforeValidator(lambda value: (value,) if isinstance(value, str) else value)]
 
-UNDECIDABLE = ("brier", "prevalence")
-"""Metrics that no contrast may use: the first is no share of items or pairs, the second no property of a method."""
+UNDECIDABLE = ("brier", "prevalence", *(name for name in METRICS if name.endswith("_at_balanced")))
+"""Metrics that no contrast may use: no share of items or pairs; no property of a method; decisions the check lacks."""
 
 
 class _Part(BaseModel):
