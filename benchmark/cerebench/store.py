@@ -7,6 +7,7 @@ again by the next run.
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import shutil
@@ -20,6 +21,7 @@ from cerebench.errors import UsageError
 from cerebench.jsonio import read_json, write_json
 
 SCHEMA_VERSION = 1
+_ATTEMPTS = 100
 Status = Literal["ok", "failed", "timeout", "oom", "skipped"]
 
 
@@ -101,14 +103,15 @@ class Store:
                 _sync(path)
         scratch.chmod(0o755)
         _sync(scratch)
-        for _ in range(10):
+        for _ in range(_ATTEMPTS):
             if self.done(str(final.relative_to(self.root))):  # another worker was first, with the same content
                 shutil.rmtree(scratch, ignore_errors=True)
                 return
             try:
                 self._replace(scratch, final)
-            except OSError:
-                if not scratch.exists() or not final.exists():
+            except OSError as error:
+                # another writer put its folder there in between, and may have taken it away again by now
+                if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
                     raise
             else:
                 _sync(final.parent)
