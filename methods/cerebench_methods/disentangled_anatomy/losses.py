@@ -49,15 +49,17 @@ def tissue_prior(soft: Tensor, reference: Tensor, values: Sequence[float], insid
     return found
 
 
-def joint_loss(networks: Disentangler, pairs: Tensor, settings: Any, spacing: float) -> dict[str, Tensor]:
-    """Loss of crops ``[B, 4, D, H, W]`` of :class:`PairedCrops`; named parts beside ``loss``.
+def joint_loss(networks: Disentangler, crops: Tensor, settings: Any, spacing: float) -> dict[str, Tensor]:
+    """Loss of crops ``[B, M + 2, D, H, W]`` of :class:`PairedCrops` with M modalities; named parts beside ``loss``.
 
-    Both images go through every network as one batch of 2B; rendering covers the four combinations of two anatomies
-    and two modality vectors, so that swapping vectors has to render the other contrast.
+    All images go through every network as one batch of M·B; rendering covers every combination of anatomies and
+    modality vectors, so that swapping vectors has to render the other contrast.
     """
-    count = len(pairs)
-    images, brain = torch.cat([pairs[:, :1], pairs[:, 1:2]]), pairs[:, 2:3].repeat(2, 1, 1, 1, 1)
-    logits = networks(images, brain)
+    count, kinds = len(crops), crops.shape[1] - 2
+    images = torch.cat(list(crops[:, :kinds].split(1, dim=1)))
+    brain, reference = (crops[:, at : at + 1].repeat(kinds, 1, 1, 1, 1) for at in (kinds, kinds + 1))
+    modality = torch.arange(kinds, device=crops.device).repeat_interleave(count)
+    logits = networks(images, brain, modality)
     classes = classes_of(logits, settings) * brain
     anatomy = anatomical_image(classes, settings.tissue_values, brain)
     seen = restorer_view(images, anatomy, settings)
@@ -66,16 +68,18 @@ def joint_loss(networks: Disentangler, pairs: Tensor, settings: Any, spacing: fl
     restored, direct = networks.restorer(seen), networks.embed(classes)
     vectors = networks.modality(images, brain)
 
-    swapped = torch.cat([vectors[count:], vectors[:count]])
-    others = torch.cat([images[count:], images[:count]])
-    targets, looks, masks = (torch.cat(parts) for parts in ((images, others), (vectors, swapped), (brain, brain)))
-    rendered = [networks.render(torch.cat([code, code]), looks, masks) for code in (restored, direct)]
+    targets, looks = (
+        torch.cat([part.roll(turn * count, dims=0) for turn in range(kinds)]) for part in (images, vectors)
+    )
+    masks = brain.repeat(kinds, 1, 1, 1, 1)
+    rendered = [networks.render(code.repeat(kinds, 1, 1, 1, 1), looks, masks) for code in (restored, direct)]
     reconstruction = torch.stack([inside_error(one, targets, masks) for one in rendered]).sum()
     soft = logits.softmax(1)
-    consistency = inside_error(soft[:count], soft[count:], brain[:count])
+    # for a pair: the mean absolute difference of the two
+    consistency = inside_error(soft, soft.roll(count, dims=0), brain)
     # the anatomy is the target: otherwise the easiest code to restore from edges is that of a single tissue
     similarity = l1_loss(restored, direct.detach())
-    prior = tissue_prior(soft, pairs[:, 3:].repeat(2, 1, 1, 1, 1), settings.tissue_values, brain)
+    prior = tissue_prior(soft, reference, settings.tissue_values, brain)
     total = (
         reconstruction
         + settings.consistency_weight * consistency

@@ -82,20 +82,21 @@ class DisentangledAnatomy(Method):
         """Create the networks; ``modalities`` are those of the training pairs.
 
         Raises:
-            MethodError: they are not a pair of T1 and T2.
+            MethodError: T1 or T2 is missing.
         """
         import torch
 
         from cerebench_methods.disentangled_anatomy.networks import Disentangler
 
-        if set(modalities) != set(MODALITIES):
+        if not set(modalities) >= set(MODALITIES):
             raise MethodError(
                 f"disentangled-anatomy learns from T1/T2 pairs of the same subject, found {'+'.join(modalities)}: "
                 "choose training sources and columns with both"
             )
         self.spacing = spacing
-        self.networks: Any = Disentangler(self.settings)
-        self.mean_vectors = torch.zeros(len(MODALITIES), self.settings.modality_size)
+        self.known = (*MODALITIES, *sorted(set(modalities) - set(MODALITIES)))
+        self.networks: Any = Disentangler(self.settings, self.known)
+        self.mean_vectors = torch.zeros(len(self.known), self.settings.modality_size)
 
     def fit(self, train: Volumes, validation: Volumes, run: FitRun) -> None:
         """All networks together on crops of healthy pairs; then the mean modality vector of either modality."""
@@ -107,11 +108,13 @@ class DisentangledAnatomy(Method):
         from cerebench_methods.disentangled_anatomy.pairs import PairedCrops
 
         settings = self.settings
-        side = -(-settings.crop // self._stride()) * self._stride()
+        side = -(-settings.crop // self.stride()) * self.stride()
         train_modules(
             run,
             self.networks,
-            PairedCrops(train, side, max(1, -(-8 * settings.batch_size // len(train))), settings.tissue_values),
+            PairedCrops(
+                train, side, max(1, -(-8 * settings.batch_size // len(train))), settings.tissue_values, self.known
+            ),
             lambda batch: joint_loss(self.networks, batch, settings, train[0].spacing[0]),
             steps=settings.steps,
             batch_size=settings.batch_size,
@@ -120,7 +123,7 @@ class DisentangledAnatomy(Method):
             clip_norm=1.0,
         )
         with torch.no_grad():
-            vectors = [self._vectors(volume, run.device) for volume in train]
+            vectors = [self.vectors(volume, run.device, self.known) for volume in train]
         self.mean_vectors = torch.stack(vectors).mean(0)
 
     def predict(self, images: Tensor, context: PredictContext) -> Prediction:
@@ -162,7 +165,7 @@ class DisentangledAnatomy(Method):
         """The modality vectors ``[B, size]`` that images with these ``vectors`` are rendered with."""
         if self.settings.reuse_modality:
             return vectors
-        mean: Tensor = self.mean_vectors[MODALITIES.index(modality)]
+        mean: Tensor = self.mean_vectors[self.known.index(modality)]
         return mean.to(vectors.device).expand_as(vectors)
 
     def restoration(self, images: Tensor, context: PredictContext) -> Restoration:
@@ -171,7 +174,7 @@ class DisentangledAnatomy(Method):
         One by one: a class or an edge flips with the last bit, which depends on the size of a batch.
 
         Raises:
-            MethodError: the images are neither T1 nor T2.
+            MethodError: the images are of a modality that was not trained.
         """
         import torch
 
@@ -182,34 +185,40 @@ class DisentangledAnatomy(Method):
         return Restoration(*(torch.cat(tensors) for tensors in zip(*parts, strict=True)))
 
     def _restore_one(self, images: Tensor, inside: Tensor, modalities: tuple[str, ...]) -> Restoration:
+        import torch
+
         from cerebench_methods.disentangled_anatomy.losses import classes_of, restorer_view
         from cerebench_methods.disentangled_anatomy.operators import anatomical_image
 
-        if len(modalities) != 1 or modalities[0] not in MODALITIES:
-            raise MethodError(f"disentangled-anatomy tests T1 or T2 alone, found {'+'.join(modalities)}")
+        if len(modalities) != 1 or modalities[0] not in self.known:
+            allowed = " or ".join(name.upper() for name in self.known)
+            raise MethodError(f"disentangled-anatomy tests {allowed} alone, found {'+'.join(modalities)}")
         networks = self.networks.eval()
-        canvas = canvas_shape(tuple(images.shape[2:]), self._stride())
+        canvas = canvas_shape(tuple(images.shape[2:]), self.stride())
         image, brain = pad_to(images, canvas), pad_to(inside[:, None].to(images.dtype), canvas)
         image = image * brain
-        classes = classes_of(networks(image, brain), self.settings) * brain
+        modality = torch.full((len(image),), self.known.index(modalities[0]), device=image.device)
+        classes = classes_of(networks(image, brain, modality), self.settings) * brain
         anatomy = anatomical_image(classes, self.settings.tissue_values, brain)
         seen = restorer_view(image, anatomy, self.settings)
-        vector = networks.modality(image, brain)
+        vector = networks.vector(image, brain, modalities[0])
         healthy = networks.render(networks.restorer(seen), self.looks(vector, modalities[0]), brain)
         return Restoration(image, brain, anatomy, seen, healthy, vector)
 
-    def _vectors(self, volume: Any, device: Any) -> Tensor:
-        """Modality vectors ``[2, size]`` of a training pair, in the order of ``MODALITIES``."""
+    def vectors(self, volume: Any, device: Any, modalities: tuple[str, ...]) -> Tensor:
+        """Modality vectors ``[M, size]`` of a training subject, in the order of ``modalities``."""
         import numpy as np
         import torch
 
-        order = [volume.modalities.index(name) for name in MODALITIES]
-        images = torch.from_numpy(np.array(volume.image[order])[:, None]).to(device)
         brain = torch.from_numpy(np.array(volume.brain, dtype=np.float32))[None, None].to(device)
-        vectors: Tensor = self.networks.modality(images * brain, brain.expand(len(images), -1, -1, -1, -1)).float()
-        return vectors
+        found = []
+        for name in modalities:
+            image = torch.from_numpy(np.array(volume.image[[volume.modalities.index(name)]]))[None].to(device)
+            found.append(self.networks.vector(image * brain, brain, name)[0])
+        return torch.stack(found).float()
 
-    def _stride(self) -> int:
+    def stride(self) -> int:
+        """Sides of a padded volume are multiples of it."""
         from cerebench_methods.disentangled_anatomy.networks import unet_stride
 
         return unet_stride(self.settings.depth)

@@ -25,11 +25,22 @@ def tissue_scale(t1: Array, brain: Array, values: Sequence[float]) -> Array:
 
 
 class PairedCrops(Sequence[Tensor]):
-    """Random crops ``[4, side, side, side]`` float32 around the brain: T1, T2, brain, :func:`tissue_scale` of T1."""
+    """Random crops ``[M + 2, side, side, side]`` float32 around the brain.
 
-    def __init__(self, volumes: Volumes, side: int, repeats: int, values: Sequence[float]) -> None:
+    Channels: the M modalities (T1 and T2 unless told), the brain, :func:`tissue_scale` of T1.
+    """
+
+    def __init__(
+        self,
+        volumes: Volumes,
+        side: int,
+        repeats: int,
+        values: Sequence[float],
+        modalities: Sequence[str] = ("t1", "t2"),
+    ) -> None:
         """``repeats``: crops of every volume an epoch; ``values``: of the tissues in the anatomical image."""
         self.volumes, self.side, self.repeats, self.values = volumes, side, repeats, values
+        self.modalities = modalities
 
     def __len__(self) -> int:
         return len(self.volumes) * self.repeats
@@ -38,15 +49,16 @@ class PairedCrops(Sequence[Tensor]):
         """A crop whose centre is a random brain voxel, as near to it as the volume's border allows.
 
         Raises:
-            MethodError: the volume has not both T1 and T2.
+            MethodError: the volume lacks one of the modalities.
         """
         volume = self.volumes[index % len(self.volumes)]
-        missing = {"t1", "t2"} - set(volume.modalities)
+        missing = set(self.modalities) - set(volume.modalities)
         if missing:
-            found = "+".join(volume.modalities)
+            found, needed = "+".join(volume.modalities), "/".join(self.modalities).upper()
+            words = ("pairs", "both") if len(self.modalities) == 2 else ("scans", "all")
             raise MethodError(
-                f"disentangled-anatomy learns from T1/T2 pairs of the same subject, found {found}: "
-                "choose training sources with both"
+                f"disentangled-anatomy learns from {needed} {words[0]} of the same subject, found {found}: "
+                f"choose training sources with {words[1]}"
             )
         places = np.flatnonzero(volume.brain)
         chosen = places[int(torch.randint(len(places), ()))] if len(places) else 0
@@ -56,8 +68,8 @@ class PairedCrops(Sequence[Tensor]):
             for place, size in zip(centre, volume.brain.shape, strict=True)
         ]
         window = tuple(slice(start, start + self.side) for start in starts)
-        t1, t2 = (volume.image[volume.modalities.index(name)] for name in ("t1", "t2"))
-        reference = tissue_scale(t1, volume.brain, self.values)
-        parts = np.stack([part[window] for part in (t1, t2, volume.brain, reference)]).astype(np.float32)
+        images = [volume.image[volume.modalities.index(name)] for name in self.modalities]
+        reference = tissue_scale(images[self.modalities.index("t1")], volume.brain, self.values)
+        parts = np.stack([part[window] for part in (*images, volume.brain, reference)]).astype(np.float32)
         margins = [(0, 0), *((0, self.side - size) for size in parts.shape[1:])]
         return torch.from_numpy(np.pad(parts, margins))

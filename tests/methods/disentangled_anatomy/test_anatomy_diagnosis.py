@@ -113,7 +113,9 @@ def test_a_collapsed_anatomy_agrees_with_itself_and_is_found(
     method = built(volumes[0])
     middle = torch.tensor([0.0, 9.0, 0.0])[None, :, None, None, None]
     monkeypatch.setattr(
-        method.networks.anatomy, "forward", lambda image, brain: middle.expand(len(image), 3, *image.shape[2:])
+        method.networks.anatomy,
+        "forward",
+        lambda image, brain, modality: middle.expand(len(image), 3, *image.shape[2:]),
     )
     found = asked(method, volumes)
     assert figures(found)["tissue Dice between modalities"] == 1

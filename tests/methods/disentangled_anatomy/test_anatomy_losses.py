@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 
-from cerebench_methods.disentangled_anatomy.losses import inside_error, joint_loss, tissue_prior
+from cerebench_methods.disentangled_anatomy.losses import classes_of, inside_error, joint_loss, tissue_prior
 from cerebench_methods.disentangled_anatomy.method import DisentangledAnatomy
 from cerebench_methods.disentangled_anatomy.networks import Disentangler
+from cerebench_methods.disentangled_anatomy.operators import anatomical_image, canny_edges
 
 VALUES = (0.29, 0.48, 0.72)
 
@@ -43,7 +45,9 @@ def test_error_counts_voxels_inside_only() -> None:
 def test_equal_scans_of_both_modalities_have_no_inconsistency_and_every_network_learns() -> None:
     torch.manual_seed(0)
     settings = DisentangledAnatomy.settings_for("mock")
-    networks = Disentangler(settings).eval()
+    networks = Disentangler(settings, ("t1", "t2")).eval()
+    with torch.no_grad():
+        networks.anatomy.curves.rows[1].copy_(networks.anatomy.curves.rows[0])
     image, brain = torch.rand(1, 1, 8, 8, 8), torch.ones(1, 1, 8, 8, 8)
 
     parts = joint_loss(networks, torch.cat([image, image, brain, image], 1), settings, 4.0)
@@ -61,7 +65,7 @@ def test_the_similarity_teaches_the_restorer_alone() -> None:
     """With a gradient to the anatomy the easiest code to restore is that of a single tissue."""
     torch.manual_seed(0)
     settings = DisentangledAnatomy.settings_for("mock")
-    networks = Disentangler(settings)
+    networks = Disentangler(settings, ("t1", "t2"))
     pairs = torch.cat([torch.rand(1, 2, 8, 8, 8), torch.ones(1, 1, 8, 8, 8), torch.rand(1, 1, 8, 8, 8)], 1)
 
     joint_loss(networks, pairs, settings, 4.0)["similarity"].backward()
@@ -69,3 +73,33 @@ def test_the_similarity_teaches_the_restorer_alone() -> None:
     assert all(parameter.grad is not None for parameter in networks.restorer.parameters())
     others = (networks.anatomy, networks.embed, networks.combiner, networks.modality)
     assert all(parameter.grad is None for network in others for parameter in network.parameters())
+
+
+def test_three_modalities_are_rendered_in_every_others_looks() -> None:
+    """The reconstruction error is the mean over all nine combinations, counted here one by one."""
+    torch.manual_seed(0)
+    settings = DisentangledAnatomy.settings_for("mock")
+    networks = Disentangler(settings, ("t1", "t2", "flair")).eval()
+    images, brain = torch.rand(1, 3, 8, 8, 8), (torch.rand(1, 1, 8, 8, 8) > 0.2).float()
+
+    parts = joint_loss(networks, torch.cat([images, brain, images[:, :1]], 1), settings, 4.0)
+
+    errors, soft = [], []
+    with torch.no_grad():
+        vectors = [networks.modality(images[:, [at]], brain) for at in range(3)]
+        for at in range(3):
+            logits = networks(images[:, [at]], brain, torch.tensor([at]))
+            soft.append(logits.softmax(1))
+            classes = classes_of(logits, settings) * brain
+            edges = canny_edges(
+                anatomical_image(classes, VALUES, brain), settings.canny_low, settings.canny_high, settings.canny_sigma
+            )
+            for code in (networks.restorer(edges), networks.embed(classes)):
+                for other in range(3):
+                    wrong = networks.render(code, vectors[other], brain) - images[:, [other]]
+                    errors.append((wrong.abs() * brain).sum() / brain.sum())
+        apart = [
+            ((soft[one] - soft[other]).abs() * brain).sum() / brain.sum() / 3 for one, other in ((0, 1), (0, 2), (1, 2))
+        ]
+    assert parts["reconstruction"].item() == pytest.approx(2 * float(np.mean(errors)), rel=1e-4)
+    assert parts["consistency"].item() == pytest.approx(float(np.mean(apart)), rel=1e-4)

@@ -55,9 +55,10 @@ def test_no_intensity_reaches_the_restorer(
     volume, _ = pair(20)
     image, context = channel(volume, "t1"), context_of(volume, "t1")
     with torch.inference_mode():
-        canvas = canvas_shape(volume.brain.shape, method._stride())
-        logits = method.networks(*(pad_to(part, canvas) for part in (image, context.brain[:, None].float())))
-        monkeypatch.setattr(method.networks.anatomy, "forward", lambda image, brain: logits)
+        canvas = canvas_shape(volume.brain.shape, method.stride())
+        parts = [pad_to(part, canvas) for part in (image, context.brain[:, None].float())]
+        logits = method.networks(*parts, torch.zeros(1, dtype=torch.long))
+        monkeypatch.setattr(method.networks.anatomy, "forward", lambda image, brain, modality: logits)
         before, after = (method.restoration(one, context) for one in (image, image.square() + 0.3 * image))
         codes = [method.networks.restorer(found.seen) for found in (before, after)]
 
