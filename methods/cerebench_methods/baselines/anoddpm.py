@@ -77,7 +77,7 @@ class AnoDdpm(DiffusionMethod):
             "depth": 3,
             "blocks": 1,
             "jump": 50,
-            "steps": 400,
+            "steps": 220,
             "batch_size": 4,
             "learning_rate": 2e-3,
         },

@@ -56,7 +56,7 @@ def joint_loss(networks: Disentangler, crops: Tensor, settings: Any, spacing: fl
     modality vectors, so that swapping vectors has to render the other contrast.
     """
     count, kinds = len(crops), crops.shape[1] - 2
-    images = torch.cat(list(crops[:, :kinds].split(1, dim=1)))
+    images = torch.cat([crops[:, at : at + 1] for at in range(kinds)])
     brain, reference = (crops[:, at : at + 1].repeat(kinds, 1, 1, 1, 1) for at in (kinds, kinds + 1))
     modality = torch.arange(kinds, device=crops.device).repeat_interleave(count)
     logits = networks(images, brain, modality)

@@ -80,6 +80,8 @@ class ToneCurves(nn.Module):
         curves[:, 0], curves[:, 1] = offsets, gains
         return curves
 
+    knots: Tensor
+
     def forward(self, image: Tensor, modality: Tensor) -> Tensor:
         """Curves of images with modality indices ``[B]``."""
         chosen = torch.stack(list(self.rows))[modality]
