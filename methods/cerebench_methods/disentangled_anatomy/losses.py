@@ -78,7 +78,9 @@ def joint_loss(networks: Disentangler, crops: Tensor, settings: Any, spacing: fl
     # for a pair: the mean absolute difference of the two
     consistency = inside_error(soft, soft.roll(count, dims=0), brain)
     # the anatomy is the target: otherwise the easiest code to restore from edges is that of a single tissue
-    similarity = l1_loss(restored, direct.detach())
+    truth = classes.detach()
+    likelihood = networks.tissues(restored).log_softmax(1)
+    similarity = l1_loss(restored, direct.detach()) - (truth * likelihood).sum() / brain.sum().clamp(min=1)
     prior = tissue_prior(soft, reference, settings.tissue_values, brain)
     total = (
         reconstruction

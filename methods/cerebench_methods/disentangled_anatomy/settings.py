@@ -82,8 +82,24 @@ TRAINED = tuple(
 
 PRESETS: Mapping[str, Mapping[str, Any]] = {
     "mock": {"width": 4, "depth": 1, "code": 4, "render_width": 4, "steps": 40, "crop": 16, "learning_rate": 1e-2},
-    "quick": {"width": 4, "depth": 2, "render_width": 4, "steps": 100, "crop": 24, "learning_rate": 1e-2},
-    "nightly": {"width": 8, "depth": 2, "render_width": 8, "steps": 600, "crop": 32, "learning_rate": 1e-2},
+    "quick": {
+        "width": 4,
+        "depth": 2,
+        "render_width": 4,
+        "steps": 120,
+        "batch_size": 1,
+        "crop": 32,
+        "learning_rate": 1e-2,
+    },
+    "nightly": {
+        "width": 8,
+        "depth": 2,
+        "render_width": 8,
+        "steps": 400,
+        "batch_size": 1,
+        "crop": 40,
+        "learning_rate": 1e-2,
+    },
     "standard": {},
     "paper": {"width": 32, "render_width": 32, "steps": 50_000, "crop": 96},
 }
@@ -99,14 +115,16 @@ VARIANTS: Mapping[str, Mapping[str, Any]] = {
 
 ASSUMPTIONS = (
     "Anatomy extractor and restorer are MONAI's 3D UNets with residual units and batch normalisation; sizes are ours.",
-    "The anatomy extractor sees three affine views of the image, with gains and offsets from a small CNN of its looks.",
+    "The anatomy extractor sees the image through three learned tone curves of its modality; T2's start inverted.",
+    "The restorer starts at half the resolution and twice the filters.",
     "The one-hot operator passes gradients straight through to the softmax (the abstract only says differentiable).",
     "Canny runs on axial slices of the anatomical image; its thresholds and smoothing are ours.",
     "The modality extractor is a strided 3D CNN with mean pooling to 8 numbers.",
     "The combiner renders code and modality vector by feature-wise affine modulation (FiLM) in three convolutions.",
     "Reconstruction is the mean absolute error over both anatomies and both modality vectors, swapped ones included.",
     "Consistency: mean absolute difference of the tissue probabilities of T1 and T2.",
-    "Similarity: mean absolute difference of the restored code from the anatomical image's own, a fixed target.",
+    "Similarity: mean absolute difference of the restored code from the anatomical image's own, a fixed target, plus "
+    "the cross-entropy of the tissues that one linear layer decodes from the restored code.",
     "Anatomical prior: expected squared distance between the tissue values and T1, scaled by its percentiles 5 and 95.",
     "Losses have weight 1, the prior 4; AdamW with one cycle, crops and steps are ours.",
     "Score: |difference| × (1 − SSIM) with SSIM on 3D windows of 5 voxels, Gaussian of 2 mm, then median of 3 voxels.",
