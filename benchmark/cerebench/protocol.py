@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -142,6 +142,8 @@ class Protocol(_Part):
     ``slice_labels``: ``inherit`` gives the slices of cases without mask the diagnosis of their subject.
     ``headline_level``: level of the printed tables; ``None`` takes the finest reference there is.
     ``percentiles`` of healthy validation scores (subjects, slices) at which decisions are also made, beside Youden's.
+    ``search``: method → setting → values; ``bench run --search`` also runs every combination, and the selections'
+    validation cases choose among them.
     """
 
     schema_version: Literal[1] = Field(alias="schema")
@@ -152,6 +154,7 @@ class Protocol(_Part):
     task: Task = "anomaly"
     train: Training = Training()
     select: Selection = Selection()
+    search: dict[str, dict[str, Annotated[tuple[Any, ...], Field(min_length=1)]]] = {}
     test: Testing = Testing()
     splits: Splits = Splits()
     cavity: Cavity = "ignore"

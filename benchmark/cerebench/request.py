@@ -73,6 +73,7 @@ class Request:
         workers: worker processes on each device; ``None`` for one a GPU, one for every core and 4 GiB on the CPU.
         threads: CPU threads of one worker; with one (the default) results do not depend on the number of cores.
         memory_limit_gib: resident memory of one worker; ``None`` for its share of 90 % of the machine's.
+        search: also run the combinations of settings that a protocol's ``search`` lists for a selected method.
         reporters: who is told of the run: names with settings in brackets, text with commas or a sequence, which may
             also hold objects of :class:`cerebench.api.Reporter`.
     """
@@ -93,6 +94,7 @@ class Request:
     workers: int | None = None
     threads: int = 1
     memory_limit_gib: float | None = None
+    search: bool = False
     reporters: str | Sequence[str | Reporter] = ()
 
     def __post_init__(self) -> None:

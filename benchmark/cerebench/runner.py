@@ -77,7 +77,12 @@ def execute(request: Request, display: Display) -> RunResult:
 
 
 def _plans(request: Request, registry: Registry, names: Sequence[str], display: Display) -> list[Plan]:
+    from cerebench.protocol import load_protocol
+    from cerebench.search.grid import with_grids
+
     chosen = choose_methods(request.methods, request.protocols, names, registry, display)
+    if request.search:
+        chosen = with_grids(chosen, {name: load_protocol(registry.protocol_file(name)) for name in chosen})
     plans = [_plan(request, registry, name, methods, display) for name, methods in chosen.items()]
     for line in registry.warnings():  # now complete: what was selected has been loaded
         display.warn(line)

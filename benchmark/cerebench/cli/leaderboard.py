@@ -38,8 +38,17 @@ def leaderboard(
             "training saw and others, with the gap between them), patients of all cohorts pooled."
         ),
     ] = None,
+    chosen: Annotated[
+        bool,
+        typer.Option("--chosen", help="Which settings of each method the validation cases of either selection choose."),
+    ] = False,
 ) -> None:
     """Print the leaderboard of what has been run: methods by columns, best in bold, intervals, mean rank."""
+    if chosen:
+        from cerebench.cli.chosen import print_choices
+
+        print_choices(results, output, protocol, preset, post or "raw")
+        return
     if by is not None:
         from cerebench.cli.strata import print_strata
 

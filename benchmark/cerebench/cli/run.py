@@ -42,6 +42,12 @@ def run(
     workers: Annotated[int | None, typer.Option(help="Worker processes on each device.")] = None,
     threads: Annotated[int, typer.Option(help="CPU threads of one worker; the last bit may depend on it.")] = 1,
     memory_limit: Annotated[float | None, typer.Option(help="Resident memory of one worker in GiB.")] = None,
+    search: Annotated[
+        bool,
+        typer.Option(
+            "--search", help="Also run the settings that the protocol's search lists; bench leaderboard --chosen."
+        ),
+    ] = False,
     report: Annotated[
         str, typer.Option(help="Reporters to tell of the run, such as 'jsonl[path=x.jsonl]'; see bench list reporters.")
     ] = "",
@@ -72,6 +78,7 @@ def run(
         workers=workers,
         threads=threads,
         memory_limit_gib=memory_limit,
+        search=search,
         reporters=report,
     )
     display = make_display()

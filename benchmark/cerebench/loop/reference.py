@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from cerebench.contract.method import Method
@@ -71,6 +72,25 @@ def run_reference(
         cases = [ref for _, ref in todo]
         write_json(folder / "provenance.json", cell_provenance(job, target, {"validation": cases}, job.seed))
         write_json(folder / "status.json", status_record("ok"))
+
+
+def validation_ap(folder: Path, post: str = "raw") -> dict[str, float | None]:
+    """AP of a finished reference cell on the validation voxels of either selection; ``None`` where there is no lesion.
+
+    ``lesion``: of the pooled lesion cases. ``balanced``: the mean over kinds of lesion of the AP pooled over a kind.
+    """
+    sketches = load_sketches(folder / "sketches.npz")
+    groups: dict[tuple[str, str], list[ScoreSketch]] = {}
+    for number, record in enumerate(read_json(folder / "validation.json")["cases"]):
+        sketch = sketches.get(f"{number:06d}/{post}")
+        if sketch is not None and record["role"] in ("lesion", "balanced"):
+            groups.setdefault((record["role"], record.get("kind", "")), []).append(sketch)
+    found: dict[str, list[float]] = {"lesion": [], "balanced": []}
+    for (role, _), members in groups.items():
+        pooled = ScoreSketch.merge(members)
+        if pooled.n_positive:
+            found[role].append(pooled.average_precision())
+    return {role: fmean(values) if values else None for role, values in found.items()}
 
 
 def load_reference(folder: Path, percentiles: Sequence[int] = ()) -> tuple[ThresholdRule, list[Scored]]:

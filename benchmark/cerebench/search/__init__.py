@@ -1,0 +1,1 @@
+"""Hyper-parameters on validation: the grid of settings that a protocol lists, and what its selections choose."""
