@@ -33,7 +33,7 @@ class Candidate:
         chosen: whether it is the best of its method under this selection; of equals, the one with fewer settings.
         ap, best_dice: on the test cases, mean over the columns and seeds that all variants have. Nothing is chosen by
             them.
-        n_columns: number of these columns.
+        n_columns: number of these columns that define an AP.
     """
 
     protocol: str
@@ -96,9 +96,7 @@ def _of_method(store: Store, key: tuple[Any, ...], variants: dict[str, list[Cell
         means = {variant: fmean(of[place] for place in shared) for variant, of in scores.items()}
         best = max(means, key=lambda variant: (means[variant], -variant.count("="), variant))
         found += [
-            Candidate(
-                *key, variant, selection, mean, variant == best, *tested[variant], len({at[:2] for at in columns})
-            )
+            Candidate(*key, variant, selection, mean, variant == best, *tested[variant])
             for variant, mean in means.items()
         ]
     return found
@@ -128,11 +126,14 @@ def _judged(store: Store, cells: list[Cell], post: str) -> dict[str, Score]:
     return found
 
 
-def _tested(store: Store, cells: list[Cell], post: str) -> tuple[float | None, ...]:
+def _tested(store: Store, cells: list[Cell], post: str) -> tuple[float | None, float | None, int]:
     values: dict[str, list[float]] = {name: [] for name in TESTED}
+    columns = set()
     for cell in cells:
         for row in read_json(store.path(str(cell.path)) / "metrics.json")["rows"]:
             whole = row["level"] == "voxel" and row["stratum"] == "all" and row["post"] == post
             if whole and row["metric"] in values and row["value"] is not None:
                 values[row["metric"]].append(row["value"])
-    return tuple(fmean(found) if found else None for found in values.values())
+                columns.add(_column(cell)[:2])
+    ap, best_dice = (fmean(found) if found else None for found in values.values())
+    return ap, best_dice, len(columns)
