@@ -196,6 +196,8 @@ class DisentangledAnatomy(Method):
         networks = self.networks.eval()
         canvas = canvas_shape(tuple(images.shape[2:]), self.stride())
         image, brain = pad_to(images, canvas), pad_to(inside[:, None].to(images.dtype), canvas)
+        if image.device.type == "cpu":  # torch has a 3D convolution for batches of one that is several times slower
+            image, brain = (part.expand(2, *part.shape[1:]) for part in (image, brain))
         image = image * brain
         modality = torch.full((len(image),), self.known.index(modalities[0]), device=image.device)
         classes = classes_of(networks(image, brain, modality), self.settings) * brain
@@ -203,7 +205,7 @@ class DisentangledAnatomy(Method):
         seen = restorer_view(image, anatomy, self.settings)
         vector = networks.vector(image, brain, modalities[0])
         healthy = networks.render(networks.restorer(seen), self.looks(vector, modalities[0]), brain)
-        return Restoration(image, brain, anatomy, seen, healthy, vector)
+        return Restoration(*(part[:1] for part in (image, brain, anatomy, seen, healthy, vector)))
 
     def vectors(self, volume: Any, device: Any, modalities: tuple[str, ...]) -> Tensor:
         """Modality vectors ``[M, size]`` of a training subject, in the order of ``modalities``."""
