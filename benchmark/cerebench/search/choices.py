@@ -95,10 +95,10 @@ def _of_method(store: Store, key: tuple[Any, ...], variants: dict[str, list[Cell
             continue
         means = {variant: fmean(of[place] for place in shared) for variant, of in scores.items()}
         best = max(means, key=lambda variant: (means[variant], -variant.count("="), variant))
-        found += [
-            Candidate(*key, variant, selection, mean, variant == best, *tested[variant])
-            for variant, mean in means.items()
-        ]
+        for variant, mean in means.items():
+            ap, best_dice, count = tested[variant]
+            about = (*key, variant, selection, mean, variant == best)
+            found.append(Candidate(*about, ap=ap, best_dice=best_dice, n_columns=count))
     return found
 
 
