@@ -97,8 +97,10 @@ def _of_method(store: Store, key: tuple[Any, ...], variants: dict[str, list[Cell
         best = max(means, key=lambda variant: (means[variant], -variant.count("="), variant))
         for variant, mean in means.items():
             ap, best_dice, count = tested[variant]
-            about = (*key, variant, selection, mean, variant == best)
-            found.append(Candidate(*about, ap=ap, best_dice=best_dice, n_columns=count))
+            about = dict(zip((*_TABLE, "method"), key, strict=True))
+            figures: dict[str, Any] = {"ap": ap, "best_dice": best_dice, "n_columns": count}
+            judged_as: dict[str, Any] = {"selection": selection, "validation_ap": mean, "chosen": variant == best}
+            found.append(Candidate(**about, variant=variant, **judged_as, **figures))
     return found
 
 
