@@ -82,7 +82,11 @@ def _plans(request: Request, registry: Registry, names: Sequence[str], display: 
 
     chosen = choose_methods(request.methods, request.protocols, names, registry, display)
     if request.search:
-        chosen = with_grids(chosen, {name: load_protocol(registry.protocol_file(name)) for name in chosen})
+        documents = {name: load_protocol(registry.protocol_file(name)) for name in chosen}
+        wider = with_grids(chosen, documents, request.preset)
+        if wider == chosen:
+            display.warn("--search adds nothing: no selected protocol lists other settings of a selected method")
+        chosen = wider
     plans = [_plan(request, registry, name, methods, display) for name, methods in chosen.items()]
     for line in registry.warnings():  # now complete: what was selected has been loaded
         display.warn(line)

@@ -45,6 +45,8 @@ def leaderboard(
 ) -> None:
     """Print the leaderboard of what has been run: methods by columns, best in bold, intervals, mean rank."""
     if chosen:
+        if by or metric or level:
+            raise UsageError("--chosen takes no --by, --metric or --level: leave them out")
         from cerebench.cli.chosen import print_choices
 
         print_choices(results, output, protocol, preset, post or "raw")

@@ -12,11 +12,13 @@ if TYPE_CHECKING:
     from cerebench.protocol import Protocol
 
 
-def with_grids(chosen: Mapping[str, list[Selected]], protocols: Mapping[str, Protocol]) -> dict[str, list[Selected]]:
+def with_grids(
+    chosen: Mapping[str, list[Selected]], protocols: Mapping[str, Protocol], preset: str | None = None
+) -> dict[str, list[Selected]]:
     """The selected methods of every protocol, and behind them the combinations that its ``search`` lists for them.
 
     A method that was selected with settings of its own keeps them under those of the grid. The combination that equals
-    the method as it was selected is not run twice.
+    the method as it was selected, at ``preset`` or the protocol's default one, is not run twice.
 
     Raises:
         UsageError: ``search`` names an unknown setting, or a value that the setting does not take.
@@ -25,13 +27,13 @@ def with_grids(chosen: Mapping[str, list[Selected]], protocols: Mapping[str, Pro
     for name, methods in chosen.items():
         protocol = protocols[name]
         found[name] = list(methods)
-        known = {_identity(protocol, one) for one in methods}
+        known = {_identity(protocol, preset, one) for one in methods}
         for one in methods:
             for values in combinations(protocol.search.get(one.cls.info.name, {})):
                 words = ",".join(f"{key}={value}" for key, value in sorted(values.items()))
                 variant = ",".join(filter(None, [one.variant, words]))
                 other = replace(one, overrides={**one.overrides, **values}, variant=variant)
-                identity = _identity(protocol, other)
+                identity = _identity(protocol, preset, other)
                 if identity not in known:
                     known.add(identity)
                     found[name].append(other)
@@ -43,6 +45,6 @@ def combinations(grid: Mapping[str, tuple[Any, ...]]) -> list[dict[str, Any]]:
     return [dict(zip(grid, values, strict=True)) for values in product(*grid.values())] if grid else []
 
 
-def _identity(protocol: Protocol, one: Selected) -> tuple[str, str, str]:
-    settings = one.cls.settings_for(protocol.default_preset, one.overrides)
+def _identity(protocol: Protocol, preset: str | None, one: Selected) -> tuple[str, str, str]:
+    settings = one.cls.settings_for(protocol.preset(preset)[0], one.overrides)
     return one.cls.info.name, one.local, settings.model_dump_json()

@@ -17,14 +17,13 @@ from cerebench_methods.disentangled_anatomy.losses import classes_of, inside_err
 from cerebench_methods.disentangled_anatomy.method import DisentangledAnatomy
 from cerebench_methods.disentangled_anatomy.networks import Disentangler, ToneCurves
 from cerebench_methods.disentangled_anatomy.operators import anatomical_image
-from cerebench_methods.disentangled_anatomy.pairs import PairedCrops
 
 REFERENCE = "t1"
 """The known modality whose anatomy the new one has to show."""
 
 
 def extend(method: DisentangledAnatomy, modality: str, volumes: Volumes, run: FitRun, steps: int) -> int:
-    """Teach a trained method one more modality, in place.
+    """Teach a trained method one more modality, in place and in memory: its tensors fit no method that was built anew.
 
     Args:
         method: trained, on ``run.device``.
@@ -50,13 +49,7 @@ def extend(method: DisentangledAnatomy, modality: str, volumes: Volumes, run: Fi
     networks.anatomy.curves.rows.append(row)
     networks.added[modality] = extractor
     method.known = (*method.known, modality)
-    crops = PairedCrops(
-        volumes,
-        -(-settings.crop // method.stride()) * method.stride(),
-        max(1, -(-8 * settings.batch_size // len(volumes))),
-        settings.tissue_values,
-        (REFERENCE, modality),
-    )
+    crops = method.crops(volumes, (REFERENCE, modality))
     trained = nn.ModuleDict({"curves": nn.ParameterList([row]), "extractor": extractor})
     train(
         run,

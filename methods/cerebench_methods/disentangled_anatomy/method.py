@@ -30,6 +30,8 @@ from cerebench_methods.disentangled_anatomy.settings import (
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from cerebench_methods.disentangled_anatomy.pairs import PairedCrops
+
 MODALITIES = ("t1", "t2")
 
 
@@ -105,16 +107,12 @@ class DisentangledAnatomy(Method):
 
         from cerebench.training import train as train_modules
         from cerebench_methods.disentangled_anatomy.losses import joint_loss
-        from cerebench_methods.disentangled_anatomy.pairs import PairedCrops
 
         settings = self.settings
-        side = -(-settings.crop // self.stride()) * self.stride()
         train_modules(
             run,
             self.networks,
-            PairedCrops(
-                train, side, max(1, -(-8 * settings.batch_size // len(train))), settings.tissue_values, self.known
-            ),
+            self.crops(train, self.known),
             lambda batch: joint_loss(self.networks, batch, settings, train[0].spacing[0]),
             steps=settings.steps,
             batch_size=settings.batch_size,
@@ -218,6 +216,15 @@ class DisentangledAnatomy(Method):
             image = torch.from_numpy(np.array(volume.image[[volume.modalities.index(name)]]))[None].to(device)
             found.append(self.networks.vector(image * brain, brain, name)[0])
         return torch.stack(found).float()
+
+    def crops(self, volumes: Volumes, modalities: tuple[str, ...]) -> PairedCrops:
+        """Training crops; an epoch has at least eight batches."""
+        from cerebench_methods.disentangled_anatomy.pairs import PairedCrops
+
+        settings, stride = self.settings, self.stride()
+        side = -(-settings.crop // stride) * stride
+        repeats = max(1, -(-8 * settings.batch_size // len(volumes)))
+        return PairedCrops(volumes, side, repeats, settings.tissue_values, modalities)
 
     def stride(self) -> int:
         """Sides of a padded volume are multiples of it."""

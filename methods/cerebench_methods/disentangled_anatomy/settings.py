@@ -25,7 +25,8 @@ class DisentangledAnatomySettings(MethodSettings):
         warp_mm: standard deviation of that warp.
         reuse_modality: whether the pseudo-healthy image is rendered with the modality vector of the input; else with
             the mean one of its modality.
-        width: filters of the anatomy extractor's and of the restorer's first level; they have ``depth`` more levels.
+        width: filters of the anatomy extractor's first level, which ``depth`` more follow; half of those of the
+            restorer's first level, which has half the resolution.
         depth: levels with stride 2.
         code: channels of the anatomical code.
         render_width: filters of the combiner.
@@ -34,7 +35,8 @@ class DisentangledAnatomySettings(MethodSettings):
         canny_high: upper threshold.
         canny_sigma: smoothing before the gradient, in voxels.
         consistency_weight: of the difference between the anatomy of T1 and of T2.
-        similarity_weight: of the restored code's difference from that of the anatomical image.
+        similarity_weight: of the restored code's difference from that of the anatomical image, and of the cross-entropy
+            of the tissues decoded from it.
         prior_weight: of the anatomical prior: squared distance of the tissue values from T1's intensities.
         steps: optimiser steps.
         batch_size: crops a step.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import ClassVar
 
 import pytest
@@ -57,7 +56,7 @@ def test_other_methods_have_no_grid() -> None:
     assert names(protocol(other={"score": ["b"]}), Selected(Toy, {}, "")) == [""]
 
 
-def test_unknown_settings_and_empty_grids_are_refused(tmp_path: Path) -> None:
+def test_unknown_settings_and_empty_grids_are_refused() -> None:
     with pytest.raises(UsageError, match="widht"):
         names(protocol(toy={"widht": [2]}), Selected(Toy, {}, ""))
     with pytest.raises(ValueError, match="at least 1 item"):
