@@ -76,6 +76,7 @@ class AnoDdpm(DiffusionMethod):
             "width": 16,
             "depth": 3,
             "blocks": 1,
+            "attention_levels": 0,
             "jump": 50,
             "steps": 220,
             "batch_size": 4,

@@ -84,7 +84,7 @@ class Disyre(ReconstructionMethod):
             "learning_rate": 1e-2,
             "restorations": 1,
         },
-        "nightly": {"width": 16, "steps": 300, "batch_size": 8, "learning_rate": 5e-3},
+        "nightly": {"width": 16, "steps": 220, "batch_size": 8, "learning_rate": 5e-3, "restorations": 2},
         "standard": {},
         "paper": {"width": 64, "depth": 5, "steps": 100_000, "learning_rate": 1e-4, "restorations": 20},
     }

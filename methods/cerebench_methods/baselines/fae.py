@@ -79,7 +79,7 @@ class FeatureAutoencoder(FeatureMethod):
             "batch_size": 16,
             "learning_rate": 3e-3,
         },
-        "nightly": {**ENCODER_NIGHTLY, "features": 96, "steps": 160, "batch_size": 8, "learning_rate": 1e-3},
+        "nightly": {**ENCODER_NIGHTLY, "features": 96, "steps": 120, "batch_size": 8, "learning_rate": 1e-3},
         "standard": {},
         "paper": ENCODER_PAPER,
     }

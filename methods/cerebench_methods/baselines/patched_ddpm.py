@@ -78,7 +78,15 @@ class PatchedDdpm(DiffusionMethod):
             "batch_size": 8,
             "learning_rate": 5e-3,
         },
-        "nightly": {"width": 16, "depth": 3, "blocks": 1, "steps": 240, "batch_size": 4, "learning_rate": 2e-3},
+        "nightly": {
+            "width": 8,
+            "depth": 3,
+            "blocks": 1,
+            "attention_levels": 0,
+            "steps": 240,
+            "batch_size": 4,
+            "learning_rate": 2e-3,
+        },
         "standard": {},
         "paper": {"width": 128, "steps": 300_000, "batch_size": 32, "learning_rate": 1e-4},
     }

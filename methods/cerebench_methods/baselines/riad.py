@@ -86,7 +86,15 @@ class Riad(ReconstructionMethod):
             "cells_mm": (8.0, 16.0),
             "parts": 2,
         },
-        "nightly": {"width": 16, "depth": 3, "steps": 180, "batch_size": 6, "learning_rate": 2e-3},
+        "nightly": {
+            "width": 16,
+            "depth": 3,
+            "steps": 150,
+            "batch_size": 6,
+            "learning_rate": 2e-3,
+            "cells_mm": (8.0, 16.0),
+            "parts": 2,
+        },
         "standard": {},
         "paper": {"width": 64, "depth": 5, "batch_size": 8, "learning_rate": 1e-4, "cells_mm": (2, 4, 8, 16)},
     }

@@ -78,7 +78,7 @@ class VaeRestoration(VariationalMethod):
         },
         "nightly": {
             "depth": 3,
-            "steps": 400,
+            "steps": 300,
             "batch_size": 32,
             "learning_rate": 2e-3,
             "iterations": 20,

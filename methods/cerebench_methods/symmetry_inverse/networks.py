@@ -20,7 +20,7 @@ def inpainting_unet(channels: int, width: int) -> nn.Module:
     The first level keeps the full resolution: MONAI's usual strides would leave no sharp path from input to output.
     Batch instead of instance normalisation: the latter depends on how much of the slice is hidden.
     """
-    return UNet(
+    network = UNet(
         spatial_dims=2,
         in_channels=channels + 1,
         out_channels=channels,
@@ -29,6 +29,7 @@ def inpainting_unet(channels: int, width: int) -> nn.Module:
         num_res_units=2,
         norm="BATCH",
     )
+    return network.to(memory_format=torch.channels_last)  # a third faster on a CPU
 
 
 def symmetry_loss(restored: Tensor) -> Tensor:
