@@ -76,10 +76,13 @@ def ensure_twin(
         UsageError: as :func:`write_twin`, or the cache cannot be written.
         PluginError: as :func:`write_twin`.
     """
-    final = twin_folder(card, cases, spacing, seed, cache, digest)
+    parameters = _parameters(card, cases, spacing, seed, digest)
+    key = json.dumps({**parameters, "writes": _what_is_written(card)}, sort_keys=True)
+    store = cache / "insilico"
+    folder = store / f"{card.name}-{hashlib.sha256(key.encode()).hexdigest()[:8]}"
+    final = folder / card.name
     if (final / MARKER).is_file():
         return final
-    folder, store = final.parent, final.parent.parent
     try:
         store.mkdir(parents=True, exist_ok=True)
         with _locked(store / f"{folder.name}.lock"):
@@ -95,17 +98,6 @@ def ensure_twin(
             "make room or set CEREBENCH_CACHE to a writable folder"
         ) from error
     return final
-
-
-def twin_folder(card: Card, cases: int, spacing: float, seed: int, cache: Path, digest: str) -> Path:
-    """Where :func:`ensure_twin` keeps a twin; the folder gets this name when the tree is whole.
-
-    Raises:
-        UsageError: as :func:`write_twin`.
-    """
-    parameters = _parameters(card, cases, spacing, seed, digest)
-    key = json.dumps({**parameters, "writes": _what_is_written(card)}, sort_keys=True)
-    return cache / "insilico" / f"{card.name}-{hashlib.sha256(key.encode()).hexdigest()[:8]}" / card.name
 
 
 def _parameters(card: Card, cases: int, spacing: float, seed: int, digest: str) -> dict[str, Any]:

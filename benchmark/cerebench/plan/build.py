@@ -52,8 +52,6 @@ class PlanBuilder:
         self, methods: Sequence[Selected], cohorts: Sequence[str], seeds: int, workers: int, progress: Progress
     ) -> Plan:
         """Find columns, prepare their cases, and lay out every cell."""
-        stages = [stage.data for selected in methods for stage in selected.cls.info.stages]
-        self._material.make_twins(cohorts, dict.fromkeys(stages), workers)
         columns, broken = self._material.prepare(self._material.columns(cohorts), workers, progress)
         groups = [(selected, self._groups(selected, columns.ready)) for selected in methods]
         several = [(item.cls.info, parts) for item, parts in groups if item.cls.info.training != "per-modality"]

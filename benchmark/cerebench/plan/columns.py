@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 
-from cerebench.cohorts.card import Card
 from cerebench.contract.data import Case, Provenance
 from cerebench.contract.info import StageData
 from cerebench.plan.sources import Absence, Pool, Sources, fault
@@ -82,11 +81,6 @@ class Columns:
 
     ready: tuple[Column, ...]
     absent: tuple[NoColumn, ...]
-
-
-def is_tested(card: Card, protocol: Protocol) -> bool:
-    """Whether the protocol tests a cohort and can: its task is the protocol's."""
-    return protocol.task in card.tasks and any(fnmatchcase(card.name, pattern) for pattern in protocol.test.cohorts)
 
 
 def find_columns(sources: Sources, protocol: Protocol, cohorts: Sequence[str]) -> Columns:

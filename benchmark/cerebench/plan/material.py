@@ -16,7 +16,6 @@ from cerebench.plan.columns import (
     NoColumn,
     Training,
     find_columns,
-    is_tested,
     members,
     target_training,
     training,
@@ -51,22 +50,9 @@ class Material:
         self._trainings: dict[tuple[StageData, Channels, Provenance], Training] = {}
 
     @property
-    def _balanced_cohorts(self) -> Sequence[str]:
-        return self._protocol.select.balanced if self._balanced_cases != 0 else ()
-
-    @property
     def complete(self) -> bool:
         """Whether every case is prepared (a dry run prepares none)."""
         return self._prepared.complete
-
-    def make_twins(self, cohorts: Sequence[str], roles: Iterable[StageData], workers: int) -> None:
-        """Simulate side by side what the columns of the cohorts and training in these roles will ask for."""
-        protocol = self._protocol
-        tested = [name for name in cohorts if is_tested(self.sources.card(name), protocol)]
-        sources = [name for role in roles for name in protocol.train.sources.get(role, ())]
-        if tested:
-            names = [*tested, *sources, *protocol.select.lesion, *protocol.select.healthy, *self._balanced_cohorts]
-            self.sources.make_twins(names, workers)
 
     def columns(self, cohorts: Sequence[str]) -> Columns:
         """Columns of the cohorts; those without a training source of their modality are absent."""
@@ -125,9 +111,10 @@ class Material:
 
     def balanced(self, column: Column) -> tuple[Member, ...]:
         """Outlined lesion validation cases of the balanced selection, at most the preset's number a cohort."""
+        names = self._protocol.select.balanced if self._balanced_cases != 0 else ()
         provenance = column.pool.provenance
         found: list[Member] = []
-        for name in self._balanced_cohorts:
+        for name in names:
             mine, _ = members(self.sources, (name,), provenance, "validation", column.modality, healthy=False)
             found += [member for member in mine if member.case.mask is not None][: self._balanced_cases]
         return tuple(found)

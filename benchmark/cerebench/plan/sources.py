@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,7 +11,6 @@ from cerebench.cohorts.card import Card, Simulate
 from cerebench.cohorts.locate import Location, locate
 from cerebench.cohorts.reader import Listing, read_cohort
 from cerebench.cohorts.splits import Splits, assign_splits
-from cerebench.cohorts.twin_batch import Order, make_ahead
 from cerebench.cohorts.twins import ensure_twin
 from cerebench.contract.data import Case, Provenance
 from cerebench.digest import code_digest
@@ -128,17 +127,6 @@ class Sources:
             self._pools[key] = self._make_pool(name, provenance)
         return self._pools[key]
 
-    def make_twins(self, names: Iterable[str], workers: int) -> None:
-        """Simulate the missing twins of several cohorts side by side.
-
-        Only a shortcut: with a data root, or where a twin cannot be made, nothing happens until a pool is asked for.
-        """
-        if self._data_root is not None or self._dry:
-            return
-        cards = [self.card(name) for name in dict.fromkeys(names)]
-        orders = [self._order(card, card.simulate) for card in cards if card.simulate is not None]
-        make_ahead(orders, workers, self._progress)
-
     def _make_pool(self, name: str, provenance: Provenance) -> Pool | Absence:
         listing = self._located(name)
         if isinstance(listing, Absence) or listing.provenance != provenance:
@@ -182,32 +170,21 @@ class Sources:
         return location.listing
 
     def _twin_listing(self, card: Card, simulate: Simulate) -> Listing:
-        order = self._order(card, simulate)
+        cases = self._twin.healthy_cases if card.healthy else self._twin.lesion_cases
         if self._dry:
-            return _imagined(card, simulate, order.cases)
+            return _imagined(card, simulate, cases)
+        entry = self._registry.entry("simulator", simulate.generator)
         folder = ensure_twin(
             card,
-            order.simulate,
-            order.cases,
-            order.spacing,
-            order.seed,
-            order.cache,
-            order.digest,
+            self._registry.load_simulator(simulate.generator),
+            cases,
+            self._twin.spacing_mm,
+            self._twin.seed,
+            self._cache,
+            code_digest(getattr(entry, "target", simulate.generator)),
             lambda done, total, text: self._progress(done, total, f"simulating {card.name}"),
         )
         return read_cohort(card, folder)
-
-    def _order(self, card: Card, simulate: Simulate) -> Order:
-        entry = self._registry.entry("simulator", simulate.generator)
-        return Order(
-            card=card,
-            simulate=self._registry.load_simulator(simulate.generator),
-            cases=self._twin.healthy_cases if card.healthy else self._twin.lesion_cases,
-            spacing=self._twin.spacing_mm,
-            seed=self._twin.seed,
-            cache=self._cache,
-            digest=code_digest(getattr(entry, "target", simulate.generator)),
-        )
 
 
 def _imagined(card: Card, simulate: Simulate, cases: int) -> Listing:
