@@ -20,8 +20,10 @@ from cerebench.nightly.summary import board
 
 ROOT = Path(__file__).resolve().parents[1]
 BEGIN, END = "<!-- leaderboard: python docs/make_leaderboard.py RESULTS -->", "<!-- /leaderboard -->"
-LINES = 14
+LINES = 26
 """Lines of the first table that the README shows."""
+COLUMNS = 7
+"""Columns of it: the method, the first cohorts, and the last, which ranks over all of them."""
 
 
 def pages(results: Path, date: str) -> dict[str, str]:
@@ -63,11 +65,18 @@ def excerpt(name: str, page: str) -> str:
     """What the README shows of a page: its headings and the beginning of its first table."""
     title, about, *rest = page.split("\n\n")
     position = next(index for index, block in enumerate(rest) if block.startswith("|"))
-    lines = rest[position].splitlines()
-    more = ["", f"… and {len(lines) - LINES} more rows."] if len(lines) > LINES else []
-    table = "\n".join([*lines[:LINES], *more])
+    lines = [_narrow(line) for line in rest[position].splitlines()]
+    left = {"rows": len(lines) - LINES, "columns": rest[position].splitlines()[0].count("|") - 1 - COLUMNS}
+    more = [f"{count} more {what}" for what, count in left.items() if count > 0]
+    table = "\n".join([*lines[:LINES], *(["", f"… and {' and '.join(more)}."] if more else [])])
     link = f"The whole: [{name}](results/leaderboards/{name})."
     return "\n\n".join([f"**{title.removeprefix('# ')}**", about, rest[position - 1], table, link])
+
+
+def _narrow(line: str) -> str:
+    cells = line.split("|")[1:-1]
+    shown = [*cells[: COLUMNS - 1], cells[-1]] if len(cells) > COLUMNS else cells
+    return f"|{'|'.join(shown)}|"
 
 
 def put(readme: str, text: str) -> str:

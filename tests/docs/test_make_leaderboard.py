@@ -51,3 +51,15 @@ def test_real_data_are_never_published_as_in_silico(script: ModuleType, results_
     manifest.write_text(manifest.read_text(encoding="utf-8").replace("in-silico", "real"), encoding="utf-8")
     with pytest.raises(UsageError, match="no finished in-silico cell"):
         script.pages(results_folder, "2026-01-31")
+
+
+def test_the_excerpt_of_a_large_table_is_its_beginning_and_the_last_column(script: ModuleType) -> None:
+    header = ["method", *(f"c{index}" for index in range(20)), "mean rank"]
+    body = [[f"m{row}", *["0.5"] * 20, str(row)] for row in range(60)]
+    table = "\n".join(f"| {' | '.join(cells)} |" for cells in [header, ["---"] * 22, *body])
+    text = script.excerpt("page.md", f"# IN SILICO: toy\n\nabout\n\nap:\n\n{table}\n")
+    lines = [line for line in text.splitlines() if line.startswith("|")]
+    assert [cell.strip() for cell in lines[0].split("|")[1:-1]] == ["method", "c0", "c1", "c2", "c3", "c4", "mean rank"]
+    assert [len(lines), {line.count("|") for line in lines}] == [26, {8}]
+    assert lines[-1].endswith("| 23 |")
+    assert "… and 36 more rows and 15 more columns." in text

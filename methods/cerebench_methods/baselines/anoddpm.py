@@ -68,7 +68,7 @@ class AnoDdpm(DiffusionMethod):
             "blocks": 1,
             "attention_levels": 0,
             "jump": 50,
-            "steps": 60,
+            "steps": 45,
             "batch_size": 8,
             "learning_rate": 5e-3,
         },

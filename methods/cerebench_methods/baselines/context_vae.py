@@ -62,7 +62,7 @@ class ContextVae(VariationalMethod):
 
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "mock": {"width": 8, "depth": 2, "latent": 16, "steps": 60, "batch_size": 16, "learning_rate": 5e-3},
-        "quick": {"width": 16, "depth": 3, "latent": 64, "steps": 150, "batch_size": 16, "learning_rate": 3e-3},
+        "quick": {"width": 16, "depth": 3, "latent": 64, "steps": 110, "batch_size": 16, "learning_rate": 3e-3},
         "nightly": {"depth": 3, "steps": 160, "batch_size": 32, "learning_rate": 2e-3},
         "standard": {},
         "paper": {"latent": 1024, "steps": 50_000, "learning_rate": 1e-4},

@@ -59,7 +59,7 @@ class DenoisingAutoencoder(ReconstructionMethod):
 
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "mock": {"width": 8, "depth": 3, "steps": 40, "batch_size": 8, "learning_rate": 5e-3},
-        "quick": {"width": 8, "depth": 3, "steps": 160, "batch_size": 8, "learning_rate": 3e-3},
+        "quick": {"width": 8, "depth": 3, "steps": 120, "batch_size": 8, "learning_rate": 3e-3},
         "nightly": {"width": 16, "steps": 240, "batch_size": 8, "learning_rate": 2e-3},
         "standard": {},
         "paper": {"width": 64, "steps": 67_200, "batch_size": 16, "learning_rate": 1e-4},

@@ -79,7 +79,7 @@ class Disyre(ReconstructionMethod):
         "quick": {
             "width": 8,
             "depth": 3,
-            "steps": 200,
+            "steps": 140,
             "batch_size": 8,
             "learning_rate": 1e-2,
             "restorations": 1,

@@ -98,10 +98,10 @@ class FAnogan(ReconstructionMethod):
             "depth": 3,
             "convolutions": 1,
             "latent": 32,
-            "steps": 120,
+            "steps": 80,
             "batch_size": 8,
             "learning_rate": 2e-3,
-            "encoder_steps": 120,
+            "encoder_steps": 80,
             "encoder_learning_rate": 3e-3,
         },
         "nightly": {

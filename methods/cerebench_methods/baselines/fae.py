@@ -75,7 +75,7 @@ class FeatureAutoencoder(FeatureMethod):
             **ENCODER_QUICK,
             "features": 48,
             "hidden": (48, 64, 96),
-            "steps": 60,
+            "steps": 40,
             "batch_size": 16,
             "learning_rate": 3e-3,
         },

@@ -65,7 +65,7 @@ class ForeignPatchInterpolation(Method):
             "least_side": 0.2,
             "most_side": 0.6,
         },
-        "quick": {"width": 8, "depth": 3, "steps": 200, "batch_size": 8, "learning_rate": 5e-3},
+        "quick": {"width": 8, "depth": 3, "steps": 140, "batch_size": 8, "learning_rate": 5e-3},
         "nightly": {"width": 16, "steps": 220, "batch_size": 8, "learning_rate": 3e-3},
         "standard": {},
         "paper": {"width": 64, "depth": 5, "steps": 50_000, "batch_size": 64},

@@ -74,7 +74,7 @@ class PatchedDdpm(DiffusionMethod):
             "blocks": 1,
             "attention_levels": 0,
             "patches": 2,
-            "steps": 75,
+            "steps": 50,
             "batch_size": 8,
             "learning_rate": 5e-3,
         },

@@ -57,7 +57,7 @@ class ReverseDistillation(FeatureMethod):
 
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "mock": {**ENCODER_MOCK, "steps": 30, "batch_size": 8},
-        "quick": {**ENCODER_QUICK, "steps": 60},
+        "quick": {**ENCODER_QUICK, "steps": 40},
         "nightly": {**ENCODER_NIGHTLY, "steps": 110},
         "standard": {},
         "paper": {**ENCODER_PAPER, "encoder": "wide_resnet50_2"},

@@ -80,7 +80,7 @@ class Riad(ReconstructionMethod):
         "quick": {
             "width": 8,
             "depth": 3,
-            "steps": 90,
+            "steps": 65,
             "batch_size": 4,
             "learning_rate": 4e-3,
             "cells_mm": (8.0, 16.0),

@@ -70,7 +70,7 @@ class VaeRestoration(VariationalMethod):
             "width": 16,
             "depth": 3,
             "latent": 64,
-            "steps": 200,
+            "steps": 140,
             "batch_size": 16,
             "learning_rate": 3e-3,
             "iterations": 5,

@@ -103,7 +103,7 @@ class VqVae(ReconstructionMethod):
             "codes": 64,
             "code_size": 16,
             "decay": 0.8,
-            "steps": 120,
+            "steps": 80,
             "batch_size": 8,
             "learning_rate": 3e-3,
             "prior_width": 32,

@@ -45,7 +45,7 @@ PRETRAIN = Stage(
 """Gives the encoder its weights; computed once for all methods with the same encoder settings."""
 
 ENCODER_MOCK = {"width": 8, "image_size": 64, "pretrain_steps": 10, "pretrain_batch": 8}
-ENCODER_QUICK = {"width": 16, "image_size": 96, "pretrain_steps": 60, "pretrain_batch": 16}
+ENCODER_QUICK = {"width": 16, "image_size": 96, "pretrain_steps": 45, "pretrain_batch": 16}
 ENCODER_NIGHTLY = {"width": 32, "image_size": 128, "pretrain_steps": 200, "pretrain_batch": 16}
 ENCODER_PAPER = {"image_size": 256, "weights": HUB}
 

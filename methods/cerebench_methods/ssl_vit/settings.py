@@ -96,7 +96,7 @@ _FINE_TUNED: Presets = {
 }
 _PRETRAINED: Presets = {
     "mock": {"decoder_width": 12, "decoder_depth": 1, "pretrain_steps": 5, "pretrain_batch": 4},
-    "quick": {"decoder_width": 48, "decoder_depth": 1, "pretrain_steps": 200, "pretrain_batch": 32},
+    "quick": {"decoder_width": 48, "decoder_depth": 1, "pretrain_steps": 140, "pretrain_batch": 32},
     "nightly": {"decoder_width": 96, "decoder_depth": 1, "pretrain_steps": 700, "pretrain_batch": 32},
     "standard": {},
     "paper": {"decoder_width": 384, "decoder_depth": 4, "pretrain_steps": 100_000, "pretrain_batch": 128},

@@ -89,8 +89,8 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
     "quick": {
         **_SMALL,
         "width": 8,
-        "steps": 220,
-        "vae_steps": 120,
+        "steps": 150,
+        "vae_steps": 80,
         "batch_size": 8,
         "learning_rate": 1e-2,
         "vae_learning_rate": 3e-3,
