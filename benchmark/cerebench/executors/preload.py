@@ -1,4 +1,4 @@
-"""Imported once by the server that workers are forked from: modules only, no thread and no GPU context."""
+"""Imported once by the server that workers are forked from: modules, compiled loops, no thread and no GPU context."""
 
 from __future__ import annotations
 
@@ -12,5 +12,7 @@ import sklearn.metrics  # noqa: F401
 import torch  # noqa: F401
 
 import cerebench.loop.evaluate
-import cerebench.loop.stages
-import cerebench.scoring.kernels  # noqa: F401
+import cerebench.loop.stages  # noqa: F401
+from cerebench.scoring.counting import load_kernels
+
+load_kernels()
