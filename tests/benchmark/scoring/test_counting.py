@@ -188,3 +188,21 @@ def test_importing_the_sketch_is_light() -> None:
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[]"
+
+
+def test_the_kernels_loaded_ahead_are_those_that_counting_takes() -> None:
+    """In a fresh process: counting afterwards compiles no further variant, and counts nothing that was loaded."""
+    code = """
+import numpy as np
+from cerebench.scoring import counting, kernels
+counting.load_kernels()
+loops = (kernels.count_float32, kernels.count_float32_masked, kernels.occupied, kernels.gather)
+before = [list(loop.signatures) for loop in loops]
+assert all(before), before
+scores, labels = np.linspace(0, 1, counting.FEW_VOXELS + 1, dtype=np.float32), np.zeros(counting.FEW_VOXELS + 1, bool)
+for ignore in (None, labels):
+    counts = counting.count(scores, labels, ignore)
+    assert counts.negatives.sum() == scores.size and counts.positives.sum() == 0
+assert [list(loop.signatures) for loop in loops] == before
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
