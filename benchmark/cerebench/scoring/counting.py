@@ -174,9 +174,9 @@ def usable_cpus() -> int:
 def load_kernels() -> None:
     """Read the compiled loops from their cache (compile them, the first time), which takes a second: before a fork."""
     pages, table = np.zeros((1, N_PAGES), np.uint8), np.zeros((1, 2 * N_CODES), np.uint32)
-    one = [np.zeros(1, np.float32), np.zeros(1, np.uint8)]
-    for part in (one, [*one, np.zeros(1, np.bool_)]):
-        _count_thread(part, table[0], pages[0])
+    one: list[Array] = [np.zeros(1, np.float32), np.zeros(1, np.uint8)]
+    _count_thread(one, table[0], pages[0])
+    _count_thread([*one, np.zeros(1, np.bool_)], table[0], pages[0])
     _gather(table, pages)
 
 
