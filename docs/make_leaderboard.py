@@ -23,7 +23,7 @@ BEGIN, END = "<!-- leaderboard: python docs/make_leaderboard.py RESULTS -->", "<
 LINES = 26
 """Lines of the first table that the README shows."""
 COLUMNS = 7
-"""Columns of it: the method, the first cohorts, and the last, which ranks over all of them."""
+"""Columns of it: the names, and the best methods where methods are columns, else the first columns and the last."""
 
 
 def pages(results: Path, date: str) -> dict[str, str]:
@@ -65,18 +65,24 @@ def excerpt(name: str, page: str) -> str:
     """What the README shows of a page: its headings and the beginning of its first table."""
     title, about, *rest = page.split("\n\n")
     position = next(index for index, block in enumerate(rest) if block.startswith("|"))
-    lines = [_narrow(line) for line in rest[position].splitlines()]
-    left = {"rows": len(lines) - LINES, "columns": rest[position].splitlines()[0].count("|") - 1 - COLUMNS}
+    cells = [line.split("|")[1:-1] for line in rest[position].splitlines()]
+    shown = _shown(cells)
+    lines = [f"|{'|'.join(row[index] for index in shown)}|" for row in cells]
+    left = {"rows": len(lines) - LINES, "columns": len(cells[0]) - len(shown)}
     more = [f"{count} more {what}" for what, count in left.items() if count > 0]
     table = "\n".join([*lines[:LINES], *(["", f"… and {' and '.join(more)}."] if more else [])])
     link = f"The whole: [{name}](results/leaderboards/{name})."
     return "\n\n".join([f"**{title.removeprefix('# ')}**", about, rest[position - 1], table, link])
 
 
-def _narrow(line: str) -> str:
-    cells = line.split("|")[1:-1]
-    shown = [*cells[: COLUMNS - 1], cells[-1]] if len(cells) > COLUMNS else cells
-    return f"|{'|'.join(shown)}|"
+def _shown(cells: list[list[str]]) -> list[int]:
+    """Indices of the table's columns that the README has room for."""
+    width, last = len(cells[0]), cells[-1]
+    if width <= COLUMNS:
+        return list(range(width))
+    if last[0].strip() != "mean rank":  # then it is the last column, and methods are rows
+        return [*range(COLUMNS - 1), width - 1]
+    return [0, *sorted(range(1, width), key=lambda index: float(last[index]))[: COLUMNS - 1]]
 
 
 def put(readme: str, text: str) -> str:

@@ -63,3 +63,14 @@ def test_the_excerpt_of_a_large_table_is_its_beginning_and_the_last_column(scrip
     assert [len(lines), {line.count("|") for line in lines}] == [26, {8}]
     assert lines[-1].endswith("| 23 |")
     assert "… and 36 more rows and 15 more columns." in text
+
+
+def test_where_methods_are_columns_the_excerpt_shows_those_of_best_rank(script: ModuleType) -> None:
+    ranks = [9, 3, 8, 1, 7, 2, 6, 4, 5]
+    rows = [["column", *(f"m{rank}" for rank in ranks)], ["---"] * 10, ["c t1", *["0.5"] * 9]]
+    rows.append(["mean rank", *(f"{rank}.00" for rank in ranks)])
+    table = "\n".join(f"| {' | '.join(cells)} |" for cells in rows)
+    text = script.excerpt("page.md", f"# IN SILICO: toy\n\nabout\n\nap:\n\n{table}\n")
+    lines = [line for line in text.splitlines() if line.startswith("|")]
+    assert [cell.strip() for cell in lines[0].split("|")[1:-1]] == ["column", *(f"m{rank}" for rank in range(1, 7))]
+    assert lines[-1] == "| mean rank | 1.00 | 2.00 | 3.00 | 4.00 | 5.00 | 6.00 |"
